@@ -1,0 +1,34 @@
+/* TCP and Unix sockets, always close-on-exec and non-blocking. Numeric addresses only: a name
+ * look-up would block. */
+#ifndef BASE_SOCKETS_H
+#define BASE_SOCKETS_H
+
+#include "base/attributes.h"
+#include "base/error.h"
+
+#include <stdint.h>
+
+/* Where to connect or listen: "127.0.0.1", "::1", "0.0.0.0". */
+struct endpoint {
+    char host[64];
+    uint16_t port;
+};
+
+/* Reads "HOST:PORT" or "[V6]:PORT". ERR_INVALID unless numeric and 0..65535. */
+MUST_CHECK int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
+
+/* Begins to connect; the descriptor is writable once that has ended (see socket_error). */
+MUST_CHECK int socket_connect(const struct endpoint *endpoint, int *ret_fd);
+
+/* 0 when the connection stands, else ERR_IO with errno set. */
+MUST_CHECK int socket_error(int fd);
+
+/* Listens; port 0 takes a free one, told in *ret_port (may be NULL). */
+MUST_CHECK int socket_listen(const struct endpoint *endpoint, int backlog, int *ret_fd,
+                             uint16_t *ret_port, struct message *message);
+
+/* Listens on a Unix socket (mode 0600), replacing a stale file of that name. */
+MUST_CHECK int socket_listen_unix(const char *path, int *ret_fd, struct message *message);
+MUST_CHECK int socket_connect_unix(const char *path, int *ret_fd, struct message *message);
+
+#endif
