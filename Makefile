@@ -32,8 +32,9 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpaho-mqtt3as
 
 CPPFLAGS += -D_GNU_SOURCE -Icollector -I.
-CFLAGS   += -std=c17 $(OPT) $(WARN) $(HARDEN) -pthread
-LDFLAGS  += -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN))
+# CFLAGS and LDFLAGS stay the user's; ours stand before them.
+ALL_CFLAGS  = -std=c17 $(OPT) $(WARN) $(HARDEN) -pthread $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -pthread $(if $(SAN),-fsanitize=$(SAN)) $(LDFLAGS)
 LDLIBS   += -lm
 
 LAYERS   := base model alarm notify compliance store net service edge central ctl
@@ -50,34 +51,154 @@ UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
 UNIT_BINS    := $(UNIT_SOURCES:tests/%.c=$(OBJ)/tests/%)
 UNIT_SUPPORT := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/unit/support/*.c))
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_REPLAY  := $(FUZZ_SOURCES:tests/%.c=$(OBJ)/tests/%)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
+PACKAGES_SH  := config/demo/packages.sh
+MAKE_QUIET   := $(MAKE) --no-print-directory
+export BUILD OBJ BIN
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.PRECIOUS: $(OBJ)/%.o
+
 .PHONY: all
 all: build
 
-include $(wildcard *.mk)
+# ---- what people type -----------------------------------------------------------------------
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+.PHONY: run
+run: deps-run ## build and start a whole county: broker, simulated plants, three edges, centre (RUN_FOR=60s STORE=embedded)
+	$(Q)$(MAKE_QUIET) compile
+	$(Q)RUN_FOR='$(RUN_FOR)' STORE='$(or $(STORE),embedded)' config/demo/run.sh
+
+.PHONY: test
+test: deps-test ## everything, installed and built as needed; last line: N passed, N failed
+	$(Q)$(MAKE_QUIET) compile unit-bins fuzz-replay browser-deps
+	$(Q)tests/run.sh lint unit fuzz system browser
+
+.PHONY: check
+check: deps-check ## the fast loop: lint, unit tests, fuzz corpus
+	$(Q)$(MAKE_QUIET) compile unit-bins fuzz-replay
+	$(Q)tests/run.sh lint unit fuzz
+
+.PHONY: deps deps-build deps-run deps-check deps-test
+deps: deps-test ## install every Debian package that building, running and testing need
+deps-build:
+	$(Q)$(PACKAGES_SH) build
+deps-run:
+	$(Q)$(PACKAGES_SH) build run
+deps-check:
+	$(Q)$(PACKAGES_SH) build lint unit
+deps-test:
+	$(Q)$(PACKAGES_SH) build run lint unit system browser
 
 .PHONY: build
 build: deps-build ## build the programs and the web application
-	$(Q)$(MAKE) --no-print-directory compile
+	$(Q)$(MAKE_QUIET) compile
 
-.PHONY: compile
+.PHONY: lint
+lint: deps-check ## layers, headers alone, foreign libraries, banned calls, form
+	$(Q)tests/lint/lint.sh
+
+.PHONY: format
+format: ## bring the sources into the form of .clang-format
+	$(Q)find collector drivers tests -name '*.[ch]' | xargs clang-format -i
+
+.PHONY: test-unit test-system test-browser test-fault
+test-unit: deps-check ## unit tests (cmocka)
+	$(Q)$(MAKE_QUIET) compile unit-bins
+	$(Q)tests/run.sh unit
+test-system: deps-test ## real processes on free ports (pytest)
+	$(Q)$(MAKE_QUIET) compile
+	$(Q)tests/run.sh system
+test-browser: deps-test ## the pages in headless Chromium
+	$(Q)$(MAKE_QUIET) compile browser-deps
+	$(Q)tests/run.sh browser
+test-fault: deps-test ## the long fault runs: KILLS=20 rounds of SIGKILL to every process
+	$(Q)$(MAKE_QUIET) compile
+	$(Q)tests/run.sh fault
+
+.PHONY: asan tsan
+asan: deps-test ## unit, system and fault tests under AddressSanitizer and UBSan
+	$(Q)$(MAKE_QUIET) SAN=address,undefined compile unit-bins
+	$(Q)$(MAKE_QUIET) SAN=address,undefined run-suites SUITES='unit system fault'
+tsan: deps-test ## unit, system and fault tests under ThreadSanitizer
+	$(Q)$(MAKE_QUIET) SAN=thread compile unit-bins
+	$(Q)$(MAKE_QUIET) SAN=thread run-suites SUITES='unit system fault'
+
+.PHONY: run-suites
+run-suites:
+	$(Q)ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1 tests/run.sh $(SUITES)
+
+.PHONY: fuzz
+FUZZ_FOR ?= 60
+fuzz: ## libFuzzer with sanitizers on every target, FUZZ_FOR seconds each
+	$(Q)$(PACKAGES_SH) build fuzz
+	$(Q)$(MAKE_QUIET) CC=clang SAN=address,undefined,fuzzer-no-link fuzzers
+	$(Q)for f in $(FUZZ_SOURCES:tests/fuzz/%.c=%); do \
+	  mkdir -p $(BUILD)/fuzz/$$f && echo "== $$f" && \
+	  $(BUILD)/obj/release-address-undefined-fuzzer-no-link-clang/fuzzers/$$f -max_total_time=$(FUZZ_FOR) -max_len=65536 \
+	    -print_final_stats=0 -verbosity=0 $(BUILD)/fuzz/$$f tests/fuzz/corpus/$${f#fuzz_} || exit 1; done
+
+.PHONY: bench
+bench: deps-test ## figures with their references in the same call (ONLY=edge|central|… QUICK=1)
+	$(Q)$(MAKE_QUIET) compile bench-bins
+	$(Q)ONLY='$(ONLY)' QUICK='$(QUICK)' tests/bench/run.sh
+
+.PHONY: coverage
+coverage: deps-check ## line and branch coverage of the unit tests
+	$(Q)$(PACKAGES_SH) coverage
+	$(Q)$(MAKE_QUIET) BUILD=$(BUILD)/coverage MODE=debug CFLAGS=--coverage LDFLAGS=--coverage unit-bins
+	$(Q)BUILD=$(BUILD)/coverage OBJ=$(BUILD)/coverage/obj/debug tests/run.sh unit
+	$(Q)gcovr -r . $(BUILD)/coverage/obj --exclude tests --branches --txt
+
+.PHONY: soak
+SOAK_FOR ?= 1h
+soak: deps-test ## the demonstration with random kills for SOAK_FOR, its books checked at the end
+	$(Q)$(MAKE_QUIET) compile
+	$(Q)KILL_EVERY=5 RUN_FOR='$(SOAK_FOR)' config/demo/run.sh
+
+.PHONY: install
+PREFIX ?= /usr
+install: ## install the programs, pages and examples below DESTDIR
+	$(Q)for p in $(PROGRAMS); do install -D -m 755 $(BIN)/$$p $(DESTDIR)$(PREFIX)/bin/$$p || exit 1; done
+	$(Q)for f in $(BUILD)/web/*; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/chengmai/web/$${f##*/} || exit 1; done
+	$(Q)for f in config/*.yaml config/maps/* config/rules/*; do \
+	  install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/chengmai/$${f#config/} || exit 1; done
+
+.PHONY: deb
+deb: build ## a Debian package in build/deb
+	$(Q)$(PACKAGES_SH) deb
+	$(Q)config/demo/package-deb.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD) tests/browser/node_modules
+
+# ---- how it is made -------------------------------------------------------------------------
+
+.PHONY: compile web unit-bins fuzz-replay fuzzers bench-bins browser-deps
 compile: $(BINARIES) web
 
-.PHONY: web
-WEB_FILES := $(wildcard dashboards/web/*)
-web: $(WEB_FILES:dashboards/web/%=$(BUILD)/web/%.gz)
+WEB_FILES := $(wildcard dashboards/web/* dashboards/api/*)
+web: $(addprefix $(BUILD)/web/,$(addsuffix .gz,$(notdir $(WEB_FILES))))
 
-$(BUILD)/web/%.gz: dashboards/web/%
-	@mkdir -p $(@D)
-	$(Q)cp $< $(BUILD)/web/$* && gzip -9 -n -c $< > $@
+define web_rule
+$(BUILD)/web/$(notdir $1).gz: $1
+	@mkdir -p $$(@D)
+	$$(Q)cp $$< $(BUILD)/web/$(notdir $1) && gzip -9 -n -c $$< > $$@
+endef
+$(foreach f,$(WEB_FILES),$(eval $(call web_rule,$f)))
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC    $<")
-	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(ARCHIVE): $(SOURCES:%.c=$(OBJ)/%.o)
 	$(if $(Q),@echo "  AR    $@")
@@ -87,20 +208,35 @@ define program_rule
 $(BIN)/$1: $(OBJ)/$(basename $(MAIN_$1)).o $(ARCHIVE)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LINK  $$@")
-	$$(Q)$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) $$(LDLIBS)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) $$(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
 
-$(OBJ)/tests/unit/%: $(OBJ)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVE)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDLIBS)
-.PRECIOUS: $(OBJ)/%.o
-
-.PHONY: unit-bins
 unit-bins: $(UNIT_BINS)
+$(OBJ)/tests/unit/%: $(OBJ)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVE)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDLIBS)
 
-.PHONY: clean
-clean: ## remove what was built
-	rm -rf $(BUILD)
+# The corpus is replayed through the same targets without a fuzzer: replay.c is their main.
+fuzz-replay: $(FUZZ_REPLAY)
+$(OBJ)/tests/fuzz/fuzz_%: $(OBJ)/tests/fuzz/fuzz_%.o $(OBJ)/tests/fuzz/replay.o $(ARCHIVE)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
+fuzzers: $(FUZZ_SOURCES:tests/fuzz/%.c=$(OBJ)/fuzzers/%)
+$(OBJ)/fuzzers/%: $(OBJ)/tests/fuzz/%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -pthread -pie -fsanitize=address,undefined,fuzzer -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
+bench-bins: $(BENCH_SOURCES:tests/bench/%.c=$(BUILD)/bench/%)
+$(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcjson $(LDLIBS)
+
+# npm may fail on a busy network: three tries, then say so.
+browser-deps: $(BUILD)/browser-deps.stamp
+$(BUILD)/browser-deps.stamp: tests/browser/package-lock.json
+	@mkdir -p $(@D)
+	$(Q)cd tests/browser && for n in 1 2 3; do npm ci --silent && exit 0; done; \
+	  echo "npm ci failed three times in tests/browser: is the network up?" >&2; exit 1
+	$(Q)touch $@
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

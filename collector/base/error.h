@@ -14,18 +14,18 @@
 enum err {
     ERR_NONE = 0,
     ERR_NO_MEMORY = -1,
-    ERR_IO = -2,        /* the operating system refused; errno is told in the message */
-    ERR_FULL = -3,      /* a bound is reached: queue, disk, budget */
-    ERR_INVALID = -4,   /* the input is not of the form it must have */
-    ERR_RANGE = -5,     /* of the form, but beyond its bounds */
+    ERR_IO = -2,      /* the operating system refused; errno is told in the message */
+    ERR_FULL = -3,    /* a bound is reached: queue, disk, budget */
+    ERR_INVALID = -4, /* the input is not of the form it must have */
+    ERR_RANGE = -5,   /* of the form, but beyond its bounds */
     ERR_TIMEOUT = -6,
-    ERR_CLOSED = -7,    /* the other side, or the owner, has closed it */
+    ERR_CLOSED = -7, /* the other side, or the owner, has closed it */
     ERR_NOT_FOUND = -8,
-    ERR_CONFLICT = -9,  /* exists already, with another content */
-    ERR_CORRUPT = -10,  /* stored bytes fail their own check */
-    ERR_AGAIN = -11,    /* nothing now; call again later */
+    ERR_CONFLICT = -9, /* exists already, with another content */
+    ERR_CORRUPT = -10, /* stored bytes fail their own check */
+    ERR_AGAIN = -11,   /* nothing now; call again later */
     ERR_DENIED = -12,
-    ERR_GAP = -13,      /* what was asked for is gone; the next that exists is told */
+    ERR_GAP = -13, /* what was asked for is gone; the next that exists is told */
 };
 
 /* What a person is told. Always NUL-terminated; cut at the end, never overrun. */

@@ -67,7 +67,7 @@ void json_end_array(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key);
 void json_text(struct json_writer *writer, const char *text); /* NULL writes null */
 void json_text_n(struct json_writer *writer, const char *text, size_t len);
-void json_double(struct json_writer *writer, double value);   /* not finite writes null */
+void json_double(struct json_writer *writer, double value); /* not finite writes null */
 void json_float(struct json_writer *writer, float value);
 void json_i64(struct json_writer *writer, int64_t value);
 void json_u64(struct json_writer *writer, uint64_t value);

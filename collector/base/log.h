@@ -30,10 +30,10 @@ void log_debug(const char *subsystem, const char *format, ...) PRINTF_LIKE(2, 3)
  */
 struct complaint {
     bool active;
-    uint64_t count;        /* since it began */
-    uint64_t unsaid;       /* since it was last said */
-    int64_t since_us;      /* monotonic */
-    int64_t next_us;       /* monotonic: not said again before */
+    uint64_t count;   /* since it began */
+    uint64_t unsaid;  /* since it was last said */
+    int64_t since_us; /* monotonic */
+    int64_t next_us;  /* monotonic: not said again before */
     int64_t interval_us;
 };
 

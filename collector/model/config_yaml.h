@@ -26,10 +26,10 @@ enum yaml_type { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
 struct yaml_node {
     enum yaml_type type;
-    const char *text;        /* scalar */
-    bool quoted;             /* scalar: was it in quotes? */
-    const char *key;         /* when it stands in a map */
-    size_t line, column;     /* from 1, of the value */
+    const char *text;    /* scalar */
+    bool quoted;         /* scalar: was it in quotes? */
+    const char *key;     /* when it stands in a map */
+    size_t line, column; /* from 1, of the value */
     size_t key_line, key_column;
     const struct yaml_node *first; /* child of a list or map */
     const struct yaml_node *next;  /* sibling */
@@ -60,26 +60,26 @@ void yaml_complain(const struct yaml_tree *tree, const struct yaml_node *node,
 
 /* How a key's text becomes a field of a struct. */
 enum config_type {
-    CONFIG_TEXT,      /* char[size], non-empty unless `min` is 0 and max 0 */
-    CONFIG_NAME,      /* char[size], text_is_name */
-    CONFIG_PATH,      /* char[FILE_PATH_SIZE], relative to the configuration's folder */
-    CONFIG_INT,       /* int64_t, min..max */
-    CONFIG_DOUBLE,    /* double, min..max */
-    CONFIG_BOOL,      /* bool: true or false */
-    CONFIG_DURATION,  /* int64_t ms, min..max in ms */
-    CONFIG_SIZE,      /* uint64_t bytes, min..max */
-    CONFIG_CHOICE,    /* int: index into `choices` */
-    CONFIG_SUBTREE,   /* const struct yaml_node *: read by the caller */
+    CONFIG_TEXT,     /* char[size], non-empty unless `min` is 0 and max 0 */
+    CONFIG_NAME,     /* char[size], text_is_name */
+    CONFIG_PATH,     /* char[FILE_PATH_SIZE], relative to the configuration's folder */
+    CONFIG_INT,      /* int64_t, min..max */
+    CONFIG_DOUBLE,   /* double, min..max */
+    CONFIG_BOOL,     /* bool: true or false */
+    CONFIG_DURATION, /* int64_t ms, min..max in ms */
+    CONFIG_SIZE,     /* uint64_t bytes, min..max */
+    CONFIG_CHOICE,   /* int: index into `choices` */
+    CONFIG_SUBTREE,  /* const struct yaml_node *: read by the caller */
 };
 
 struct config_key {
     const char *name;
     enum config_type type;
-    size_t offset;               /* of the field in the struct */
-    size_t size;                 /* of the field, for text */
+    size_t offset; /* of the field in the struct */
+    size_t size;   /* of the field, for text */
     double min, max;
-    const char *default_text;    /* as it would be written; NULL: required; "" : absent is fine */
-    const char *const *choices;  /* NULL-terminated */
+    const char *default_text;   /* as it would be written; NULL: required; "" : absent is fine */
+    const char *const *choices; /* NULL-terminated */
     bool reloadable;
     const char *help_en, *help_zh;
 };

@@ -12,10 +12,10 @@ enum quality { QUALITY_GOOD, QUALITY_UNCERTAIN, QUALITY_BAD, QUALITY_STALE, QUAL
 
 enum cause {
     CAUSE_NONE,
-    CAUSE_COMM_TIMEOUT,      /* no answer in time */
-    CAUSE_MODBUS_EXCEPTION,  /* the device refused the read */
-    CAUSE_BAD_RESPONSE,      /* it answered something else than was asked */
-    CAUSE_LINK_DOWN,         /* no connection to the device or its gateway */
+    CAUSE_COMM_TIMEOUT,     /* no answer in time */
+    CAUSE_MODBUS_EXCEPTION, /* the device refused the read */
+    CAUSE_BAD_RESPONSE,     /* it answered something else than was asked */
+    CAUSE_LINK_DOWN,        /* no connection to the device or its gateway */
     CAUSE_OUT_OF_RANGE,
     CAUSE_SENSOR_FAULT,
     CAUSE_NOT_A_NUMBER,

@@ -23,10 +23,10 @@ struct receipt_stream {
 
 struct receipt {
     char centre[65];
-    char nonce[NONCE_SIZE];  /* of the centre's run: a new one means "resend what is unreceived" */
+    char nonce[NONCE_SIZE]; /* of the centre's run: a new one means "resend what is unreceived" */
     char epoch[EPOCH_SIZE];
     struct receipt_stream streams[STREAM_COUNT];
-    uint64_t credit;         /* bytes of backlog the edge may have under way */
+    uint64_t credit; /* bytes of backlog the edge may have under way */
 };
 
 MUST_CHECK int receipt_parse(const char *text, size_t len, struct receipt *ret_receipt,
@@ -42,8 +42,8 @@ struct edge_state {
     char instance[NONCE_SIZE]; /* of this run */
     char epoch[EPOCH_SIZE];
     bool up;
-    uint64_t last[STREAM_COUNT];   /* greatest durable sequence */
-    uint64_t total;                /* samples appended in this epoch */
+    uint64_t last[STREAM_COUNT]; /* greatest durable sequence */
+    uint64_t total;              /* samples appended in this epoch */
     int64_t t_ms;
 };
 

@@ -31,10 +31,10 @@ enum record_kind {
     RECORD_BIRTH,
     RECORD_DATA,
     RECORD_LOSS,
-    RECORD_ACTION,   /* a person did something: ack … */
-    RECORD_VERDICT,  /* a provider's answer to a notification */
-    RECORD_START,    /* the centre began: silence before it was ours */
-    RECORD_TICK,     /* time passes: nothing else came */
+    RECORD_ACTION,  /* a person did something: ack … */
+    RECORD_VERDICT, /* a provider's answer to a notification */
+    RECORD_START,   /* the centre began: silence before it was ours */
+    RECORD_TICK,    /* time passes: nothing else came */
     RECORD_KIND_COUNT,
 };
 
@@ -48,19 +48,19 @@ struct record_head {
     enum record_kind kind;
     char epoch[EPOCH_SIZE];
     enum stream stream;
-    uint64_t seq;      /* from 1 */
+    uint64_t seq; /* from 1 */
     char boot[33];
     int64_t mono_us;
     bool sync;
-    int64_t t0_ms;     /* UTC; of data: what `dt` counts from */
+    int64_t t0_ms; /* UTC; of data: what `dt` counts from */
 };
 
 struct record_loss {
     enum stream of;
-    uint64_t first, last;      /* sequences */
-    int64_t from_ms, to_ms;    /* source times, as far as known */
-    uint64_t points;           /* samples that were in them */
-    char cause[32];            /* space, restart, damage, epoch */
+    uint64_t first, last;   /* sequences */
+    int64_t from_ms, to_ms; /* source times, as far as known */
+    uint64_t points;        /* samples that were in them */
+    char cause[32];         /* space, restart, damage, epoch */
 };
 
 struct record_action {
@@ -69,7 +69,7 @@ struct record_action {
 };
 
 struct record_verdict {
-    char key[96];      /* of the notification */
+    char key[96]; /* of the notification */
     char channel[32], verdict[64];
     int64_t attempt;
 };
@@ -84,7 +84,7 @@ struct record {
     char birth[BIRTH_SIZE];
     struct sample *samples;
     size_t sample_count;
-    uint64_t total;    /* samples appended in this epoch up to and with this record */
+    uint64_t total; /* samples appended in this epoch up to and with this record */
     /* others */
     struct record_loss loss;
     struct record_action action;

@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 enum value_kind {
-    VALUE_NONE,   /* there is none: bad, or stale */
+    VALUE_NONE, /* there is none: bad, or stale */
     VALUE_DOUBLE,
-    VALUE_FLOAT,  /* a float32 register: `number` holds it exactly; prints its own shortest form */
-    VALUE_TEXT,   /* text, and whole numbers beyond 2^53, which a double would round */
+    VALUE_FLOAT, /* a float32 register: `number` holds it exactly; prints its own shortest form */
+    VALUE_TEXT,  /* text, and whole numbers beyond 2^53, which a double would round */
 };
 
 #define VALUE_TEXT_SIZE 40
@@ -22,8 +22,8 @@ struct value {
 };
 
 struct sample {
-    uint32_t point;  /* index into the table of points of whoever hands it on */
-    int64_t t_ms;    /* source time, UTC */
+    uint32_t point; /* index into the table of points of whoever hands it on */
+    int64_t t_ms;   /* source time, UTC */
     enum quality quality;
     enum cause cause;
     struct value value;
@@ -31,13 +31,13 @@ struct sample {
 
 /* A point as a birth tells it: what a reader needs to know to keep, judge and show it. */
 struct point_info {
-    char id[128];      /* site.name.point, unique in the county */
-    char name[64];     /* for people */
+    char id[128];  /* site.name.point, unique in the county */
+    char name[64]; /* for people */
     char unit[24];
-    char type[16];     /* of the register: float32, uint16, bit … */
+    char type[16]; /* of the register: float32, uint16, bit … */
     char site[65];
-    char map[17];      /* version of its register map: 16 hex digits of SHA-256 */
-    char class_[12];   /* safety, compliance, trend */
+    char map[17];    /* version of its register map: 16 hex digits of SHA-256 */
+    char class_[12]; /* safety, compliance, trend */
     int64_t interval_ms;
 };
 

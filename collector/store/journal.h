@@ -37,12 +37,12 @@ struct journal;
 
 /* A record as it lies in the journal. Pointers are valid until the reader's next call. */
 struct journal_frame {
-    int stream;              /* index into the opening's letters */
+    int stream; /* index into the opening's letters */
     uint64_t seq;
-    int64_t wall_ms;         /* when it was appended */
+    int64_t wall_ms; /* when it was appended */
     int64_t mono_us;
-    uint32_t points;         /* samples in it, as the appender counted */
-    uint64_t stream_points;  /* samples in this stream and epoch, up to and with it */
+    uint32_t points;                     /* samples in it, as the appender counted */
+    uint64_t stream_points;              /* samples in this stream and epoch, up to and with it */
     char origin[JOURNAL_MAX_ORIGIN + 1]; /* who sent it; "" at an edge */
     const char *payload;
     size_t len;
@@ -61,10 +61,10 @@ struct journal_owner {
 
 struct journal_options {
     const char *folder;
-    const char *letters;      /* one per stream, in the order of dropping from the last to the first;
-                                 the first is never dropped */
-    uint64_t limit_bytes;     /* of all segments together; 0: the disk's own */
-    uint32_t segment_bytes;   /* of one segment; 0: 16 MiB, less where limit_bytes is small */
+    const char *letters;    /* one per stream, in the order of dropping from the last to the first;
+                               the first is never dropped */
+    uint64_t limit_bytes;   /* of all segments together; 0: the disk's own */
+    uint32_t segment_bytes; /* of one segment; 0: 16 MiB, less where limit_bytes is small */
     struct journal_owner owner;
 };
 
@@ -74,15 +74,15 @@ struct journal_loss {
     uint64_t first, last;
     int64_t from_ms, to_ms;
     uint64_t points;
-    char cause[16];           /* restart: reserved, never durable · damage · space · epoch */
+    char cause[16]; /* restart: reserved, never durable · damage · space · epoch */
 };
 
 #define JOURNAL_MAX_LOSSES 64
 
 struct journal_report {
-    bool created;             /* a new journal, a new epoch */
-    bool unclean;             /* the last run did not close it */
-    uint64_t torn_bytes;      /* cut from tails */
+    bool created;        /* a new journal, a new epoch */
+    bool unclean;        /* the last run did not close it */
+    uint64_t torn_bytes; /* cut from tails */
     uint64_t quarantined_bytes;
     uint64_t scanned_frames;
     struct journal_loss losses[JOURNAL_MAX_LOSSES]; /* the owner journals them as loss records */
