@@ -11,18 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ERR_INVALID when it is not a whole number, ERR_RANGE outside min..max. */
+/* Decimal digits, leading zeros allowed (protocols pad with them), for i64 after an optional '-'.
+ * ERR_INVALID when it is not a whole number, ERR_RANGE outside min..max. */
 MUST_CHECK int parse_i64(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 MUST_CHECK int parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *ret_value);
 
 /* A finite decimal number (JSON's grammar, a leading '+' and ".5" refused). ERR_RANGE when it
- * overflows; one too small for a double is read as 0. */
+ * overflows; one too small for a double is read as 0. Beyond 1024 bytes: ERR_INVALID. */
 MUST_CHECK int parse_double(const char *text, double *ret_value);
 
 /* As parse_double, over `len` bytes that need no NUL. */
 MUST_CHECK int parse_double_n(const char *text, size_t len, double *ret_value);
 
-/* A number and ms, s, min, h or d ("500ms", "1.5h"), in whole ms 0..10 years. */
+/* A number and ms, s, min, h or d ("500ms", "1.5h"), in whole ms 0..10 years (3650 days); one that
+ * is no whole number of ms ("0.5ms") is ERR_INVALID. */
 MUST_CHECK int parse_duration_ms(const char *text, int64_t *ret_ms);
 
 /* A whole number and B, KiB, MiB, GiB or TiB ("2GiB"). */
