@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Appends the whole file to `buffer` (its limit bounds the size: ERR_FULL beyond). */
+/* Appends the whole file to `buffer` (its limit bounds the size: ERR_FULL beyond). A folder, a
+ * FIFO and the like are refused: ERR_INVALID. ERR_NOT_FOUND where there is nothing. */
 MUST_CHECK int file_read(const char *path, struct buffer *buffer, struct message *message);
 
 /* Replaces the file in one step: temporary file, fsync, rename, fsync of the folder. */

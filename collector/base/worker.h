@@ -15,8 +15,10 @@ struct worker;
 typedef int64_t worker_step(void *self, struct now now);
 
 /*
- * Starts the thread. `name` (at most 15 bytes) is shown by the system; `wait_fd` (or -1), when
- * readable, wakes it as well. NULL when the thread cannot be made. `self` outlives the worker.
+ * Starts the thread, which runs the step at once. `name` (at most 15 bytes) is shown by the
+ * system. `wait_fd` (or -1) wakes it as well, for as long as it is readable: a step that does
+ * not empty it runs again and again. NULL when the thread cannot be made. `self`, `clock` and
+ * `wait_fd` outlive the worker. Signals are blocked in it: they belong to the main thread.
  */
 struct worker *worker_start(const char *name, worker_step *step, void *self, struct clock *clock,
                             int wait_fd);
