@@ -2,8 +2,9 @@
  * Bounded JSON: a strict reader, and a writer that prints numbers shortest round-trip.
  *
  * Reader: at most JSON_MAX_BYTES and JSON_MAX_DEPTH; refused are trailing bytes, duplicate keys,
- * invalid UTF-8, NUL in strings, numbers beyond a double, bare "01" or "1.". Key look-up is exact.
- * The document owns all text; a `const struct json *` is valid until json_free. One thread.
+ * invalid UTF-8, NUL in strings, numbers beyond a double or 63 characters, bare "01" or "1.". Key
+ * look-up is exact. The document owns all text; a `const struct json *` is valid until json_free.
+ * One thread.
  */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
@@ -43,7 +44,7 @@ size_t json_count(const struct json *container);
 const char *json_name(const struct json *value);
 
 /* Typed reads; `value` may be NULL (ERR_NOT_FOUND). ERR_INVALID for another type. Whole numbers
- * are exact within ±2^53, else ERR_RANGE. */
+ * are exact below 2^53 (either sign), else ERR_RANGE. */
 MUST_CHECK int json_get_double(const struct json *value, double *ret_value);
 MUST_CHECK int json_get_i64(const struct json *value, int64_t min, int64_t max, int64_t *ret_value);
 MUST_CHECK int json_get_bool(const struct json *value, bool *ret_value);
@@ -65,6 +66,7 @@ void json_end_object(struct json_writer *writer);
 void json_begin_array(struct json_writer *writer);
 void json_end_array(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key);
+/* NUL and bytes that are not UTF-8 are written as U+FFFD. */
 void json_text(struct json_writer *writer, const char *text); /* NULL writes null */
 void json_text_n(struct json_writer *writer, const char *text, size_t len);
 void json_double(struct json_writer *writer, double value); /* not finite writes null */

@@ -1,10 +1,10 @@
 #include "base/numbers.h"
 
 #include "base/error.h"
+#include "tests/unit/support/comma_locale.h"
 
 #include <errno.h>
 #include <float.h>
-#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -540,16 +540,13 @@ static void errno_is_left_alone(void **state)
 
 static void the_locale_changes_nothing(void **state)
 {
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8"};
-    locale_t comma = (locale_t)0;
+    locale_t comma = comma_locale_new();
     locale_t before;
     char text[NUMBER_TEXT_SIZE];
 
     (void)state;
-    for (size_t i = 0; i < COUNT(names) && comma == (locale_t)0; i++)
-        comma = newlocale(LC_ALL_MASK, names[i], (locale_t)0);
     if (comma == (locale_t)0) {
-        print_message("skipped: no locale with a decimal comma is installed\n");
+        print_message("skipped: localedef can not make a locale with a decimal comma here\n");
         skip();
     }
     before = uselocale(comma);
