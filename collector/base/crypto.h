@@ -22,7 +22,8 @@ uint32_t random_below(uint32_t bound);
 /* `len` characters that can be read aloud (no 0 O 1 l I) and a NUL: 5.8 bits each. */
 void random_password(char *ret_text, size_t len);
 
-/* argon2id (RFC 9106) with libsodium's INTERACTIVE cost, 64 MiB. Slow by design. */
+/* argon2id (RFC 9106) with libsodium's INTERACTIVE cost: 64 MiB and some 70 ms each, slow by
+ * design. The caller bounds how many run at once. password_hash: ERR_NO_MEMORY. */
 #define PASSWORD_HASH_SIZE 128
 MUST_CHECK int password_hash(const char *password, char ret_hash[PASSWORD_HASH_SIZE]);
 bool password_verify(const char *hash, const char *password);

@@ -1,9 +1,11 @@
 /*
  * The programs' log: a line on standard error per event, with time (UTC+8), level and a
  * subsystem token, as in "2026-11-24 18:12:07.120 warn  link  plc: no answer within 500 ms".
- * Under systemd (JOURNAL_STREAM set) the time is left out and "<N>" levels are put in front.
+ * Under systemd (JOURNAL_STREAM names our standard error) the time is left out and "<N>" levels
+ * are put in front.
  *
- * Thread-safe: a line is written by one write(2). Control characters in it are escaped.
+ * Thread-safe: a line is written by one write(2). Control characters, and bytes that are not
+ * UTF-8, are escaped as \xNN; a text beyond 900 bytes is cut and ends in "…".
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -30,7 +30,7 @@ struct queue {
 struct queue *queue_new(size_t capacity, size_t item_size, void (*release)(void *item))
 {
     struct queue *queue = NULL;
-    if (capacity == 0 || item_size == 0)
+    if (capacity == 0 || item_size == 0 || capacity > SIZE_MAX / item_size)
         return NULL;
     queue = calloc(1, sizeof *queue);
     if (queue == NULL)
