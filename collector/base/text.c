@@ -44,20 +44,30 @@ size_t text_utf8_length(const char *text, size_t len)
     return need;
 }
 
-bool text_is_utf8(const char *text, size_t len)
+static bool is_marked(const char *text, size_t len)
 {
-    size_t at = 0;
-
-    while (at < len) {
-        size_t step = text_utf8_length(text + at, len - at);
-        if (step == 0)
-            return false;
-        at += step;
-    }
-    return true;
+    return len >= UTF8_BOM_LENGTH && memcmp(text, utf8_bom, UTF8_BOM_LENGTH) == 0;
 }
 
-static int append_gb18030(const char *text, size_t len, struct buffer *out)
+static size_t utf8_prefix(const char *text, size_t len)
+{
+    size_t at = 0;
+    size_t step = text_utf8_length(text, len);
+
+    while (step > 0) {
+        at += step;
+        step = text_utf8_length(text + at, len - at);
+    }
+    return at;
+}
+
+bool text_is_utf8(const char *text, size_t len)
+{
+    return utf8_prefix(text, len) == len;
+}
+
+/* *ret_stop is how far the text could be read. */
+static int append_gb18030(const char *text, size_t len, struct buffer *out, size_t *ret_stop)
 {
     iconv_t convert = iconv_open("UTF-8", "GB18030");
     /* iconv does not write to its input; its type is older than const. */
@@ -77,29 +87,46 @@ static int append_gb18030(const char *text, size_t len, struct buffer *out)
             err = buffer_error(out);
     }
     iconv_close(convert);
+    *ret_stop = (size_t)(from - text);
+    return err;
+}
+
+int text_to_utf8_where(const char *text, size_t len, struct buffer *out, size_t *ret_bad)
+{
+    size_t before = out->len;
+    size_t stop = utf8_prefix(text, len);
+    const char *nul;
+    int err;
+
+    if (stop == len) {
+        size_t skip = is_marked(text, len) ? UTF8_BOM_LENGTH : 0;
+        buffer_append(out, text + skip, len - skip);
+        return buffer_error(out);
+    }
+    nul = memchr(text, '\0', len);
+    if (nul != NULL) {
+        err = ERR_INVALID;
+        stop = (size_t)(nul - text);
+    } else if (is_marked(text, len)) {
+        /* What says it is UTF-8 and is not, is damaged; as GBK it would become other words. */
+        err = ERR_INVALID;
+    } else {
+        err = append_gb18030(text, len, out, &stop);
+    }
+    if (err != 0 && out->len > before) {
+        out->len = before;
+        out->data[before] = '\0';
+    }
+    if (err == ERR_INVALID)
+        *ret_bad = stop;
     return err;
 }
 
 int text_to_utf8(const char *text, size_t len, struct buffer *out)
 {
-    size_t before = out->len;
-    bool marked = len >= UTF8_BOM_LENGTH && memcmp(text, utf8_bom, UTF8_BOM_LENGTH) == 0;
-    int err;
+    size_t bad;
 
-    if (text_is_utf8(text, len)) {
-        size_t skip = marked ? UTF8_BOM_LENGTH : 0;
-        buffer_append(out, text + skip, len - skip);
-        return buffer_error(out);
-    }
-    /* What says it is UTF-8 and is not, is damaged; read as GBK it would become other words. */
-    if (marked || memchr(text, '\0', len) != NULL)
-        return ERR_INVALID;
-    err = append_gb18030(text, len, out);
-    if (err != 0 && out->len > before) {
-        out->len = before;
-        out->data[before] = '\0';
-    }
-    return err;
+    return text_to_utf8_where(text, len, out, &bad);
 }
 
 bool text_is_name(const char *text)

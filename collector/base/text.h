@@ -19,6 +19,10 @@ size_t text_utf8_length(const char *text, size_t len);
  * covers GBK. ERR_INVALID when it is neither, or holds NUL; on failure `out` keeps its text. */
 MUST_CHECK int text_to_utf8(const char *text, size_t len, struct buffer *out);
 
+/* As text_to_utf8; *ret_bad is set on ERR_INVALID alone: the byte where it stops being text. */
+MUST_CHECK int text_to_utf8_where(const char *text, size_t len, struct buffer *out,
+                                  size_t *ret_bad);
+
 /* A name that may stand in topics, files and tags: [A-Za-z0-9_.-]{1,64}, not starting with '.'. */
 bool text_is_name(const char *text);
 

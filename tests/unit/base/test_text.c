@@ -108,6 +108,32 @@ static void what_is_no_text_is_refused_and_leaves_the_buffer(void **state)
     buffer_release(&out);
 }
 
+static void the_first_byte_that_is_no_text_is_told(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        size_t bad;
+    } cases[] = {
+        {"ab\0", 3, 2},
+        {"\xC3\xFB\0b", 4, 2},
+        {"\xEF\xBB\xBFxy\xC3\xFB", 7, 5},
+        {"\xC3\xFB\nabc\xFF\n", 8, 6},
+        {"\xC3\xFB\nabc\xC3", 7, 6},
+    };
+    struct buffer out;
+
+    (void)state;
+    buffer_init(&out, 100);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t bad = 99;
+        assert_int_equal(text_to_utf8_where(cases[i].text, cases[i].len, &out, &bad), ERR_INVALID);
+        assert_int_equal(bad, cases[i].bad);
+    }
+    assert_int_equal(out.len, 0);
+    buffer_release(&out);
+}
+
 static void long_texts_convert_across_chunks(void **state)
 {
     char text[20000];
@@ -203,6 +229,7 @@ int main(void)
         cmocka_unit_test(utf8_is_told_from_what_is_not),
         cmocka_unit_test(spreadsheets_become_utf8),
         cmocka_unit_test(what_is_no_text_is_refused_and_leaves_the_buffer),
+        cmocka_unit_test(the_first_byte_that_is_no_text_is_told),
         cmocka_unit_test(long_texts_convert_across_chunks),
         cmocka_unit_test(names_are_safe_in_topics_files_and_tags),
         cmocka_unit_test(a_copy_fits_or_does_not_happen),
