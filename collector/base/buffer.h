@@ -2,8 +2,8 @@
  * A byte buffer that grows up to a bound and remembers that it failed.
  *
  * Appends after a failure do nothing, so a writer may append on and look once, at the end, at
- * buffer_error(). `data` is NULL while empty, else always followed by a NUL that `len` does not
- * count. Owned by one thread.
+ * buffer_error(). `data` is NULL until the first append, then always followed by a NUL that `len`
+ * does not count. What is appended must not lie in the buffer itself. Owned by one thread.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
