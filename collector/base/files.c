@@ -100,12 +100,12 @@ int file_write(const char *path, const void *data, size_t len, mode_t mode, stru
 
     err = fill_file(fd, data, len, mode, &what);
     if (err != 0) {
-        err = message_errno(message, err, "cannot %s %s", what, temporary);
+        err = message_errno(message, err, "cannot %s the new %s", what, path);
         close(fd);
         goto out;
     }
     if (close(fd) != 0) {
-        err = message_errno(message, io_error(), "cannot close %s", temporary);
+        err = message_errno(message, io_error(), "cannot close the new %s", path);
         goto out;
     }
     if (rename(temporary, path) != 0) {

@@ -17,7 +17,8 @@ struct endpoint {
 /* Reads "HOST:PORT" or "[V6]:PORT". ERR_INVALID unless numeric and 0..65535. */
 MUST_CHECK int endpoint_parse(const char *text, struct endpoint *ret_endpoint);
 
-/* Begins to connect (ERR_IO tells errno); the descriptor is writable once that has ended (see socket_error). */
+/* Begins to connect (ERR_IO tells errno); the descriptor is writable once that has ended (see
+ * socket_error). */
 MUST_CHECK int socket_connect(const struct endpoint *endpoint, int *ret_fd);
 
 /* 0 when the connection stands, else ERR_IO with errno set. A connection of a socket to itself,

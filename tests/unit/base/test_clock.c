@@ -2,10 +2,12 @@
 
 #include "base/error.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/timex.h>
 
 #include <cmocka.h>
 
@@ -179,6 +181,41 @@ static void the_real_clock_goes_forward(void **state)
     assert_true(first.wall_ms > SOME_MS - 366 * (int64_t)86400000);
 }
 
+static void *read_often(void *arg)
+{
+    int64_t *last_us = arg;
+    for (int i = 0; i < 1000; i++) {
+        int64_t us = clock_read(clock_real()).mono_us;
+        if (us < *last_us)
+            return arg;
+        *last_us = us;
+    }
+    return NULL;
+}
+
+static void threads_share_the_real_clock(void **state)
+{
+    pthread_t threads[3];
+    int64_t last_us[3] = {0};
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, read_often, &last_us[i]), 0);
+    for (size_t i = 0; i < 3; i++) {
+        void *went_back = NULL;
+        assert_int_equal(pthread_join(threads[i], &went_back), 0);
+        assert_null(went_back);
+    }
+}
+
+static void whether_in_step_is_what_the_kernel_says(void **state)
+{
+    struct timex timex = {.modes = 0};
+    int kernel = adjtimex(&timex);
+    (void)state;
+    bool expected = kernel >= 0 && kernel != TIME_ERROR && (timex.status & STA_UNSYNC) == 0;
+    assert_int_equal(clock_read(clock_real()).sync, expected);
+}
+
 static void the_boot_id_is_the_same_hex_each_time(void **state)
 {
     char first[33];
@@ -204,6 +241,8 @@ int main(void)
         cmocka_unit_test(the_virtual_clock_stands_until_told),
         cmocka_unit_test(both_virtual_times_advance_in_step),
         cmocka_unit_test(the_real_clock_goes_forward),
+        cmocka_unit_test(threads_share_the_real_clock),
+        cmocka_unit_test(whether_in_step_is_what_the_kernel_says),
         cmocka_unit_test(the_boot_id_is_the_same_hex_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,17 @@
 #include "base/files.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,6 +112,25 @@ static void a_failed_write_leaves_the_old_and_no_litter(void **state)
     name[sizeof name - 1] = '\0';
     assert_int_equal(file_write(at(place, name), "x", 1, 0600, NULL), ERR_IO);
     assert_int_equal(file_write(at(place, "missing/file"), "x", 1, 0600, NULL), ERR_IO);
+    assert_int_equal(entries_in(place->folder), 1);
+}
+
+static void a_write_that_stops_half_way_leaves_the_old(void **state)
+{
+    struct place *place = *state;
+    struct message message = {""};
+    struct rlimit before;
+    assert_int_equal(file_write(at(place, "a"), "old", 3, 0600, NULL), 0);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit small = {.rlim_cur = 4, .rlim_max = before.rlim_max};
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int err = file_write(place->path, "12345678", 8, 0600, &message);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(err, ERR_IO);
+    assert_non_null(strstr(message.text, strerror(EFBIG)));
+    assert_content(place->path, "old");
     assert_int_equal(entries_in(place->folder), 1);
 }
 
@@ -295,6 +317,7 @@ int main(void)
         IN_PLACE(what_was_written_is_read),
         IN_PLACE(the_mode_is_the_one_asked_for_whatever_the_umask),
         IN_PLACE(a_failed_write_leaves_the_old_and_no_litter),
+        IN_PLACE(a_write_that_stops_half_way_leaves_the_old),
         IN_PLACE(reading_is_bounded_by_the_buffer),
         IN_PLACE(a_large_file_is_read_whole),
         IN_PLACE(only_regular_files_are_read),

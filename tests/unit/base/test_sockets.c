@@ -151,6 +151,16 @@ static void a_connection_to_itself_counts_as_refused(void **state)
     close(fd);
 }
 
+static void a_pair_without_names_is_not_connected_to_itself(void **state)
+{
+    int pair[2];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_int_equal(socket_error(pair[0]), 0);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void only_numeric_addresses_are_used(void **state)
 {
     struct endpoint endpoint = {.host = "localhost", .port = 502};
@@ -283,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_refused_connection_is_told),
         cmocka_unit_test(a_socket_not_connected_is_no_success),
         cmocka_unit_test(a_connection_to_itself_counts_as_refused),
+        cmocka_unit_test(a_pair_without_names_is_not_connected_to_itself),
         cmocka_unit_test(only_numeric_addresses_are_used),
         cmocka_unit_test(a_port_in_use_is_told),
         IN_PLACE(a_unix_socket_is_for_its_owner_only),
