@@ -1,0 +1,535 @@
+#include "edge/uplink.h"
+
+#include "base/buffer.h"
+#include "base/text.h"
+#include "model/receipt.h"
+#include "model/topics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Design notes
+ *
+ * Per stream, `have` is what needs no sending now: what the centre has, what is under way, and
+ * sequences that do not exist. The next record of the backlog is the first hole in it. Live
+ * records are those that became durable after the last reset; they go in order by `live_next`.
+ * A reset makes `have` the received set again: everything else is sent anew, which the centre's
+ * deduplication makes harmless.
+ */
+
+#define WINDOW_DEFAULT      64
+#define WINDOW_MAX          1000
+#define STATS_DEFAULT_MS    10000
+#define CENTRE_FRESH_US     (30 * (int64_t)US_PER_S) /* three heartbeats */
+#define RECEIPT_WAIT_US     (10 * (int64_t)US_PER_S)
+#define RECEIPT_WAIT_MAX_US (60 * (int64_t)US_PER_S)
+#define RETRY_US            (200 * (int64_t)US_PER_MS) /* after the port refused */
+#define RANGES_MAX          100000
+#define MESSAGE_LIMIT       (64 * 1024)
+
+struct under_way {
+    int stream;
+    uint64_t seq;
+    size_t backlog_bytes; /* 0: live */
+    int64_t sent_us;
+};
+
+struct lane {
+    struct journal_reader *reader;
+    struct intervals received;
+    struct intervals have;
+    uint64_t live_next;
+};
+
+struct uplink {
+    struct uplink_options options;
+    struct lane lanes[STREAM_COUNT];
+    struct under_way *under_way;
+    size_t under_way_count;
+    size_t backlog_bytes;
+
+    bool connected;
+    bool beyond;
+    char nonce[NONCE_SIZE];         /* of the centre's present run; "" while it is away */
+    char receipt_nonce[NONCE_SIZE]; /* of the run that our last receipt came from */
+    int64_t centre_seen_us;
+    uint64_t credit;
+
+    int64_t receipt_wait_us;
+    int64_t state_due_us;
+    int64_t retry_us;
+    uint64_t sent, resets, refused;
+};
+
+static int open_lanes(struct uplink *uplink)
+{
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        struct lane *lane = &uplink->lanes[stream];
+        journal_reader_close(lane->reader);
+        lane->reader = NULL;
+        int err = journal_reader_open(uplink->options.journal, stream, 1, &lane->reader);
+        if (!err)
+            err = journal_received(uplink->options.journal, stream, &lane->received);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+/* Takes back all that is under way: it will be sent anew unless a receipt names it first. */
+static int reset(struct uplink *uplink)
+{
+    uplink->resets += uplink->under_way_count > 0;
+    uplink->under_way_count = 0;
+    uplink->backlog_bytes = 0;
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        struct lane *lane = &uplink->lanes[stream];
+        intervals_clear(&lane->have);
+        int err = intervals_add_all(&lane->have, &lane->received);
+        if (err)
+            return err;
+        lane->live_next = journal_durable(uplink->options.journal, stream) + 1;
+    }
+    return 0;
+}
+
+int uplink_new(const struct uplink_options *options, struct uplink **ret_uplink)
+{
+    struct uplink *uplink = calloc(1, sizeof(*uplink));
+    if (!uplink)
+        return ERR_NO_MEMORY;
+    uplink->options = *options;
+    if (!uplink->options.window)
+        uplink->options.window = WINDOW_DEFAULT;
+    if (uplink->options.window > WINDOW_MAX)
+        uplink->options.window = WINDOW_MAX;
+    if (!uplink->options.stats_ms)
+        uplink->options.stats_ms = STATS_DEFAULT_MS;
+    uplink->receipt_wait_us = RECEIPT_WAIT_US;
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        intervals_init(&uplink->lanes[stream].received, RANGES_MAX);
+        intervals_init(&uplink->lanes[stream].have, RANGES_MAX);
+    }
+    uplink->under_way = calloc(uplink->options.window, sizeof(*uplink->under_way));
+    int err = uplink->under_way ? open_lanes(uplink) : ERR_NO_MEMORY;
+    if (!err)
+        err = reset(uplink);
+    if (err) {
+        uplink_free(uplink);
+        return err;
+    }
+    *ret_uplink = uplink;
+    return 0;
+}
+
+void uplink_free(struct uplink *uplink)
+{
+    if (!uplink)
+        return;
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        journal_reader_close(uplink->lanes[stream].reader);
+        intervals_release(&uplink->lanes[stream].received);
+        intervals_release(&uplink->lanes[stream].have);
+    }
+    free(uplink->under_way);
+    free(uplink);
+}
+
+void uplink_connected(struct uplink *uplink, struct now now)
+{
+    uplink->connected = true;
+    uplink->state_due_us = now.mono_us;
+    uplink->nonce[0] = '\0';
+    uplink->receipt_nonce[0] = '\0';
+    uplink->retry_us = 0;
+    /* A failed reset leaves `have` short: more is sent than needed, nothing less. */
+    (void)!reset(uplink);
+}
+
+void uplink_disconnected(struct uplink *uplink)
+{
+    uplink->connected = false;
+    uplink->nonce[0] = '\0';
+    uplink->receipt_nonce[0] = '\0';
+    (void)!reset(uplink);
+}
+
+int uplink_epoch(struct uplink *uplink, struct now now)
+{
+    for (int stream = 0; stream < STREAM_COUNT; stream++)
+        intervals_clear(&uplink->lanes[stream].received);
+    int err = open_lanes(uplink);
+    if (!err)
+        err = reset(uplink);
+    if (err)
+        return err;
+    /* Sequences of the new epoch all wait to be sent, none has a receipt. */
+    uplink->beyond = false;
+    uplink->receipt_nonce[0] = '\0';
+    uplink->state_due_us = now.mono_us;
+    return 0;
+}
+
+void uplink_state(const struct uplink *uplink, struct now now, bool up, struct buffer *out)
+{
+    struct edge_state state = {.up = up, .t_ms = now.wall_ms};
+    const struct uplink_options *options = &uplink->options;
+    (void)!text_copy(state.edge, sizeof(state.edge), options->edge);
+    (void)!text_copy(state.site, sizeof(state.site), options->site);
+    (void)!text_copy(state.instance, sizeof(state.instance), options->instance);
+    (void)!text_copy(state.epoch, sizeof(state.epoch), journal_epoch(options->journal));
+    for (int stream = 0; stream < STREAM_COUNT; stream++)
+        state.last[stream] = journal_durable(options->journal, stream);
+    state.total = journal_points(options->journal);
+    edge_state_write(out, &state);
+}
+
+static int publish(struct uplink *uplink, enum topic_kind kind, const void *payload, size_t len,
+                   bool retained)
+{
+    char topic[TOPIC_SIZE];
+    topic_make(kind, uplink->options.edge, topic);
+    struct uplink_port *port = &uplink->options.port;
+    return port->publish(port->self, topic, payload, len, retained);
+}
+
+static void publish_state(struct uplink *uplink, struct now now)
+{
+    struct buffer out;
+    buffer_init(&out, MESSAGE_LIMIT);
+    uplink_state(uplink, now, true, &out);
+    int err = buffer_error(&out);
+    if (!err)
+        err = publish(uplink, TOPIC_STATE, out.data, out.len, true);
+    if (!err && uplink->options.port.stats) {
+        buffer_clear(&out);
+        uplink->options.port.stats(uplink->options.port.self, &out);
+        if (!buffer_error(&out) && out.len)
+            err = publish(uplink, TOPIC_STATS, out.data, out.len, false);
+    }
+    uplink->state_due_us = now.mono_us + (err ? RETRY_US : uplink->options.stats_ms * US_PER_MS);
+    buffer_release(&out);
+}
+
+/* ---- what the centre says ---- */
+
+static int on_centre_state(struct uplink *uplink, struct now now, const void *payload, size_t len,
+                           struct message *message)
+{
+    struct centre_state state;
+    int err = centre_state_parse(payload, len, &state, message);
+    if (err)
+        return err;
+    if (!state.up) {
+        uplink->nonce[0] = '\0';
+        return 0;
+    }
+    uplink->centre_seen_us = now.mono_us;
+    if (strcmp(uplink->nonce, state.nonce) != 0) {
+        /* Another run: what it holds is told by its first receipt, which our state asks for. */
+        memcpy(uplink->nonce, state.nonce, sizeof(uplink->nonce));
+        uplink->state_due_us = now.mono_us;
+    }
+    return 0;
+}
+
+static void retire(struct uplink *uplink)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < uplink->under_way_count; i++) {
+        struct under_way *record = &uplink->under_way[i];
+        if (intervals_contain(&uplink->lanes[record->stream].received, record->seq))
+            uplink->backlog_bytes -= record->backlog_bytes;
+        else
+            uplink->under_way[kept++] = *record;
+    }
+    if (kept < uplink->under_way_count)
+        uplink->receipt_wait_us = RECEIPT_WAIT_US;
+    uplink->under_way_count = kept;
+}
+
+static int take_receipt_stream(struct uplink *uplink, int stream, const struct receipt_stream *from)
+{
+    struct lane *lane = &uplink->lanes[stream];
+    struct intervals set;
+    intervals_init(&set, RECEIPT_MAX_ALSO + 1);
+    int err = from->through ? intervals_add(&set, 1, from->through) : 0;
+    for (size_t i = 0; !err && i < from->also_count; i++)
+        err = intervals_add(&set, from->also[i].first, from->also[i].last);
+    if (!err)
+        err = journal_receive(uplink->options.journal, stream, &set);
+    if (!err)
+        err = intervals_add_all(&lane->received, &set);
+    if (!err)
+        err = intervals_add_all(&lane->have, &set);
+    intervals_release(&set);
+    return err;
+}
+
+/* Does the receipt name sequences that we never made durable? */
+static bool goes_beyond(const struct uplink *uplink, const struct receipt *receipt)
+{
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        const struct receipt_stream *from = &receipt->streams[stream];
+        uint64_t max = from->also_count ? from->also[from->also_count - 1].last : from->through;
+        if (from->present && max > journal_durable(uplink->options.journal, stream))
+            return true;
+    }
+    return false;
+}
+
+/* The centre's run lost what an earlier one had received (a restored centre): believe it. */
+static int forget_received(struct uplink *uplink, const struct receipt *receipt)
+{
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        struct lane *lane = &uplink->lanes[stream];
+        if (receipt->streams[stream].present)
+            intervals_clear(&lane->received);
+    }
+    return 0;
+}
+
+static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
+                      struct message *message)
+{
+    struct receipt receipt;
+    int err = receipt_parse(payload, len, &receipt, message);
+    if (err)
+        return err;
+    if (strcmp(receipt.centre, uplink->options.centre) != 0 ||
+        strcmp(receipt.epoch, journal_epoch(uplink->options.journal)) != 0)
+        return 0; /* of another centre, or of an epoch that is over */
+    if (goes_beyond(uplink, &receipt)) {
+        if (!uplink->beyond) {
+            uplink->beyond = true;
+            uplink->options.port.beyond(uplink->options.port.self);
+        }
+        return 0;
+    }
+    bool first = strcmp(uplink->receipt_nonce, receipt.nonce) != 0;
+    if (first)
+        err = forget_received(uplink, &receipt);
+    for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
+        if (receipt.streams[stream].present)
+            err = take_receipt_stream(uplink, stream, &receipt.streams[stream]);
+    if (!err && first)
+        err = reset(uplink);
+    if (err)
+        return message_set(message, err, "receipt not taken: %s", err_name(err));
+    uplink->credit = receipt.credit;
+    memcpy(uplink->receipt_nonce, receipt.nonce, sizeof(uplink->receipt_nonce));
+    retire(uplink);
+    return 0;
+}
+
+/* Sends the birth of that name again, out of turn: data that names it is parked until then. */
+static int on_request(struct uplink *uplink, const void *payload, size_t len,
+                      struct message *message)
+{
+    struct birth_request request;
+    int err = birth_request_parse(payload, len, &request, message);
+    if (err)
+        return err;
+    struct journal_reader *reader = NULL;
+    err = journal_reader_open(uplink->options.journal, STREAM_A, 1, &reader);
+    if (err)
+        return message_set(message, err, "birth %s: cannot read the journal", request.birth);
+    struct journal_frame frame;
+    bool found = false;
+    while (!found && !journal_reader_next(reader, &frame, NULL)) {
+        char birth[BIRTH_SIZE];
+        record_birth_id(frame.payload, frame.len, birth);
+        found = strcmp(birth, request.birth) == 0;
+    }
+    if (found)
+        err = publish(uplink, TOPIC_BIRTH, frame.payload, frame.len, false);
+    journal_reader_close(reader);
+    if (!found)
+        return message_set(message, ERR_NOT_FOUND,
+                           "the centre asks for birth %s, which this journal does not hold",
+                           request.birth);
+    return err ? message_set(message, err, "birth %s not sent: %s", request.birth, err_name(err))
+               : 0;
+}
+
+int uplink_message(struct uplink *uplink, struct now now, const char *topic, const void *payload,
+                   size_t len, struct message *message)
+{
+    enum topic_kind kind;
+    char name[65];
+    int err = topic_parse(topic, &kind, name);
+    if (err)
+        err = message_set(message, err, "unknown topic %.100s", topic);
+    else if (kind == TOPIC_CENTRE_STATE && strcmp(name, uplink->options.centre) == 0)
+        err = on_centre_state(uplink, now, payload, len, message);
+    else if (kind == TOPIC_RECEIPT)
+        err = on_receipt(uplink, payload, len, message);
+    else if (kind == TOPIC_REQUEST)
+        err = on_request(uplink, payload, len, message);
+    uplink->refused += err != 0;
+    return err;
+}
+
+/* ---- sending ---- */
+
+static bool centre_fresh(const struct uplink *uplink, struct now now)
+{
+    return uplink->connected && uplink->nonce[0] &&
+           now.mono_us - uplink->centre_seen_us <= CENTRE_FRESH_US;
+}
+
+static bool may_send(const struct uplink *uplink, struct now now)
+{
+    return centre_fresh(uplink, now) && !uplink->beyond &&
+           strcmp(uplink->nonce, uplink->receipt_nonce) == 0;
+}
+
+static enum topic_kind topic_for(const struct journal_frame *frame, bool live)
+{
+    if (frame->stream != STREAM_A)
+        return live ? TOPIC_DATA : TOPIC_BACKFILL;
+    struct record_head head;
+    if (record_parse_head(frame->payload, frame->len, &head, NULL))
+        return TOPIC_EVENT;
+    return head.kind == RECORD_BIRTH ? TOPIC_BIRTH : TOPIC_EVENT;
+}
+
+/* Publishes the record at `seq`, or passes over sequences that do not exist. */
+static int send_one(struct uplink *uplink, struct now now, int stream, uint64_t seq, bool live)
+{
+    struct lane *lane = &uplink->lanes[stream];
+    if (journal_reader_position(lane->reader) != seq)
+        journal_reader_seek(lane->reader, seq);
+    struct journal_frame frame;
+    struct interval gap;
+    int err = journal_reader_next(lane->reader, &frame, &gap);
+    if (err == ERR_GAP)
+        return intervals_add(&lane->have, gap.first, gap.last);
+    if (!err)
+        err = publish(uplink, topic_for(&frame, live), frame.payload, frame.len, false);
+    if (!err)
+        err = intervals_add(&lane->have, frame.seq, frame.seq);
+    if (err)
+        return err;
+    size_t backlog_bytes = live ? 0 : frame.len;
+    uplink->under_way[uplink->under_way_count++] =
+        (struct under_way){stream, frame.seq, backlog_bytes, now.mono_us};
+    uplink->backlog_bytes += backlog_bytes;
+    uplink->sent++;
+    return 0;
+}
+
+static bool next_hole(const struct uplink *uplink, int stream, uint64_t to, uint64_t *ret_seq)
+{
+    struct interval hole;
+    uint64_t from = journal_first(uplink->options.journal, stream);
+    if (from > to || !intervals_next_hole(&uplink->lanes[stream].have, from, to, &hole))
+        return false;
+    *ret_seq = hole.first;
+    return true;
+}
+
+/* What goes next: stream a, then live by rank, then the backlog by rank. */
+static bool choose(struct uplink *uplink, int *ret_stream, uint64_t *ret_seq, bool *ret_live)
+{
+    const struct journal *journal = uplink->options.journal;
+    *ret_stream = STREAM_A;
+    *ret_live = true;
+    if (next_hole(uplink, STREAM_A, journal_durable(journal, STREAM_A), ret_seq))
+        return true;
+    for (int stream = STREAM_A + 1; stream < STREAM_COUNT; stream++) {
+        struct lane *lane = &uplink->lanes[stream];
+        struct interval hole;
+        uint64_t durable = journal_durable(journal, stream);
+        if (lane->live_next > durable)
+            continue;
+        if (!intervals_next_hole(&lane->have, lane->live_next, durable, &hole)) {
+            lane->live_next = durable + 1;
+            continue;
+        }
+        lane->live_next = hole.first;
+        *ret_stream = stream;
+        *ret_seq = hole.first;
+        return true;
+    }
+    *ret_live = false;
+    for (int stream = STREAM_A + 1; stream < STREAM_COUNT; stream++) {
+        *ret_stream = stream;
+        if (uplink->backlog_bytes < uplink->credit &&
+            next_hole(uplink, stream, uplink->lanes[stream].live_next - 1, ret_seq))
+            return true;
+    }
+    return false;
+}
+
+static void send_all(struct uplink *uplink, struct now now)
+{
+    int stream;
+    uint64_t seq;
+    bool live;
+    while (uplink->under_way_count < uplink->options.window &&
+           choose(uplink, &stream, &seq, &live)) {
+        if (send_one(uplink, now, stream, seq, live)) {
+            uplink->retry_us = now.mono_us + RETRY_US;
+            return;
+        }
+    }
+    uplink->retry_us = 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t uplink_step(struct uplink *uplink, struct now now)
+{
+    if (!uplink->connected)
+        return NEVER;
+    if (now.mono_us >= uplink->state_due_us)
+        publish_state(uplink, now);
+    int64_t due = uplink->state_due_us;
+    if (!may_send(uplink, now))
+        return due;
+
+    if (uplink->under_way_count &&
+        now.mono_us - uplink->under_way[0].sent_us >= uplink->receipt_wait_us) {
+        (void)!reset(uplink);
+        uplink->receipt_wait_us = earlier(2 * uplink->receipt_wait_us, RECEIPT_WAIT_MAX_US);
+    }
+    if (now.mono_us >= uplink->retry_us)
+        send_all(uplink, now);
+    if (uplink->under_way_count)
+        due = earlier(due, uplink->under_way[0].sent_us + uplink->receipt_wait_us);
+    if (uplink->retry_us)
+        due = earlier(due, uplink->retry_us);
+    return earlier(due, uplink->centre_seen_us + CENTRE_FRESH_US + 1);
+}
+
+void uplink_get_status(const struct uplink *uplink, struct uplink_status *ret_status)
+{
+    struct uplink_status status = {
+        .connected = uplink->connected,
+        .centre_fresh = uplink->connected && uplink->nonce[0],
+        .sending = uplink->connected && uplink->nonce[0] && !uplink->beyond &&
+                   strcmp(uplink->nonce, uplink->receipt_nonce) == 0,
+        .beyond = uplink->beyond,
+        .sent = uplink->sent,
+        .resets = uplink->resets,
+        .refused = uplink->refused,
+        .under_way = uplink->under_way_count,
+        .credit = uplink->credit,
+    };
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        uint64_t first = journal_first(uplink->options.journal, stream);
+        uint64_t last = journal_durable(uplink->options.journal, stream);
+        struct interval hole;
+        for (uint64_t from = first; from <= last; from = hole.last + 1) {
+            if (!intervals_next_hole(&uplink->lanes[stream].received, from, last, &hole))
+                break;
+            status.unreceived += hole.last - hole.first + 1;
+        }
+    }
+    *ret_status = status;
+}
