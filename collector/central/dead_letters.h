@@ -1,0 +1,35 @@
+/*
+ * Dead letters: payloads that could not be read, kept with topic, bytes and reason, a JSON object a
+ * line, so that one bad message stops nothing and is not forgotten. One thread.
+ *
+ * Bound: DEAD_LETTERS_MAX_BYTES of file; beyond it letters are counted only. A payload that comes
+ * again and again is written once and counted.
+ */
+#ifndef CENTRAL_DEAD_LETTERS_H
+#define CENTRAL_DEAD_LETTERS_H
+
+#include "base/attributes.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DEAD_LETTERS_MAX_BYTES (64 * 1024 * 1024)
+
+struct dead_letters;
+
+/* Opens or makes the file at `path`. */
+MUST_CHECK int dead_letters_open(const char *path, struct dead_letters **ret_letters,
+                                 struct message *message);
+void dead_letters_close(struct dead_letters *letters);
+
+/* Keeps one, durably (0), or says why it could not: then the payload must not be receipted. */
+MUST_CHECK int dead_letters_add(struct dead_letters *letters, struct now now, const char *topic,
+                                const void *payload, size_t len, const char *reason,
+                                struct message *message);
+
+/* All since the opening, repetitions included. */
+uint64_t dead_letters_count(const struct dead_letters *letters);
+
+#endif
