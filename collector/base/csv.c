@@ -23,6 +23,11 @@
 /* GBK takes two bytes for what UTF-8 takes three; GB18030 never grows by more. */
 #define UTF8_MAX_BYTES (CSV_MAX_BYTES / 2 * 3 + 1)
 
+struct cell {
+    uint32_t start;  /* in the text */
+    uint32_t column; /* where it began in the file, in characters */
+};
+
 struct row {
     uint32_t first; /* its first cell in `cells` */
     uint32_t line;
@@ -30,7 +35,7 @@ struct row {
 
 struct csv {
     struct buffer text;
-    uint32_t *cells;
+    struct cell *cells;
     size_t cell_count;
     size_t cell_capacity;
     struct row *rows; /* the header, the rows, and the end */
@@ -108,15 +113,16 @@ static void *grown(void *array, size_t count, size_t *capacity, size_t size)
     return larger;
 }
 
-static int add_cell(struct reader *reader, const char *start)
+static int add_cell(struct reader *reader, const char *start, size_t column)
 {
     struct csv *csv = reader->csv;
-    uint32_t *cells = grown(csv->cells, csv->cell_count, &csv->cell_capacity, sizeof(*cells));
+    struct cell *cells = grown(csv->cells, csv->cell_count, &csv->cell_capacity, sizeof(*cells));
 
     if (cells == NULL)
         return refuse(reader, ERR_NO_MEMORY, "out of memory");
     csv->cells = cells;
-    csv->cells[csv->cell_count++] = (uint32_t)(start - csv->text.data);
+    csv->cells[csv->cell_count++] =
+        (struct cell){.start = (uint32_t)(start - csv->text.data), .column = (uint32_t)column};
     return 0;
 }
 
@@ -198,7 +204,7 @@ static int read_cell(struct reader *reader, size_t index, bool *ret_more)
         return refuse_at(reader, ERR_INVALID, line, column, "a cell beyond the header's columns");
     }
     if (is_column)
-        err = add_cell(reader, start);
+        err = add_cell(reader, start, column);
     *ret_more = peek(reader) == ',';
     if (*ret_more)
         take(reader);
@@ -224,7 +230,7 @@ static int finish_header(struct reader *reader)
 {
     struct csv *csv = reader->csv;
 
-    while (csv->cell_count > 0 && csv->text.data[csv->cells[csv->cell_count - 1]] == '\0')
+    while (csv->cell_count > 0 && csv->text.data[csv->cells[csv->cell_count - 1].start] == '\0')
         csv->cell_count--;
     csv->columns = csv->cell_count;
     if (csv->columns == 0)
@@ -343,7 +349,7 @@ size_t csv_rows(const struct csv *csv)
 
 const char *csv_header(const struct csv *csv, size_t column)
 {
-    return column < csv->columns ? csv->text.data + csv->cells[column] : "";
+    return column < csv->columns ? csv->text.data + csv->cells[column].start : "";
 }
 
 int csv_find_column(const struct csv *csv, const char *name)
@@ -363,10 +369,30 @@ const char *csv_cell(const struct csv *csv, size_t row, size_t column)
     at = &csv->rows[row + 1];
     if (column >= at[1].first - at[0].first)
         return "";
-    return csv->text.data + csv->cells[at->first + column];
+    return csv->text.data + csv->cells[at->first + column].start;
 }
 
 size_t csv_line(const struct csv *csv, size_t row)
 {
     return row < csv_rows(csv) ? csv->rows[row + 1].line : 0;
+}
+
+size_t csv_cell_column(const struct csv *csv, size_t row, size_t column)
+{
+    const struct row *at;
+
+    if (row >= csv_rows(csv))
+        return 0;
+    at = &csv->rows[row + 1];
+    return column < at[1].first - at[0].first ? csv->cells[at->first + column].column : 1;
+}
+
+size_t csv_header_line(const struct csv *csv)
+{
+    return csv->rows[0].line;
+}
+
+size_t csv_header_column(const struct csv *csv, size_t column)
+{
+    return column < csv->columns ? csv->cells[column].column : 0;
 }

@@ -37,4 +37,11 @@ const char *csv_cell(const struct csv *csv, size_t row, size_t column);
 /* The line (from 1) on which the row begins; 0 where there is none. */
 size_t csv_line(const struct csv *csv, size_t row);
 
+/* Where that cell begins in its line, in characters from 1; 1 where the row is shorter. */
+size_t csv_cell_column(const struct csv *csv, size_t row, size_t column);
+
+/* The same of the header. */
+size_t csv_header_line(const struct csv *csv);
+size_t csv_header_column(const struct csv *csv, size_t column);
+
 #endif

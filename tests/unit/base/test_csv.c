@@ -233,6 +233,23 @@ static void size_is_bounded(void **state)
     assert_string_equal(message.text, "1:1: more than 67108864 bytes");
 }
 
+static void places_are_told_in_characters(void **state)
+{
+    struct csv *csv = parsed("# \xE6\xB3\xA8\nname,unit,note\n\xE6\xB8\x97,\"a\"\"b\",x\ny\n");
+
+    (void)state;
+    assert_int_equal(csv_header_line(csv), 2);
+    assert_int_equal(csv_header_column(csv, 0), 1);
+    assert_int_equal(csv_header_column(csv, 2), 11);
+    assert_int_equal(csv_header_column(csv, 3), 0);
+    assert_int_equal(csv_cell_column(csv, 0, 0), 1);
+    assert_int_equal(csv_cell_column(csv, 0, 1), 3);
+    assert_int_equal(csv_cell_column(csv, 0, 2), 10);
+    assert_int_equal(csv_cell_column(csv, 1, 2), 1);
+    assert_int_equal(csv_cell_column(csv, 2, 0), 0);
+    csv_free(csv);
+}
+
 static void long_tables_are_read_whole(void **state)
 {
     struct buffer text;
@@ -268,6 +285,7 @@ int main(void)
         cmocka_unit_test(bad_tables_are_refused_with_their_place),
         cmocka_unit_test(columns_are_bounded),
         cmocka_unit_test(size_is_bounded),
+        cmocka_unit_test(places_are_told_in_characters),
         cmocka_unit_test(long_tables_are_read_whole),
     };
 
