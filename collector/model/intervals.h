@@ -28,10 +28,11 @@ void intervals_init(struct intervals *set, size_t limit);
 void intervals_release(struct intervals *set);
 void intervals_clear(struct intervals *set);
 
-/* Adds first..last, merging. 0 (also when all of it was there), ERR_FULL, ERR_NO_MEMORY. */
+/* Adds first..last, merging. 0 (also when all of it was there), ERR_FULL, ERR_NO_MEMORY. Here and
+ * below: nothing is changed on failure, and first > last is no number at all. */
 MUST_CHECK int intervals_add(struct intervals *set, uint64_t first, uint64_t last);
 
-/* Adds all of `other`. */
+/* Adds all of `other`, or nothing of it. */
 MUST_CHECK int intervals_add_all(struct intervals *set, const struct intervals *other);
 
 /* Takes first..last out. ERR_FULL when a split would pass the limit. */
@@ -46,7 +47,7 @@ uint64_t intervals_through(const struct intervals *set);
 /* The greatest number in the set, 0 when empty. */
 uint64_t intervals_max(const struct intervals *set);
 
-/* How many numbers are in the set. */
+/* How many numbers are in the set (UINT64_MAX also where it is one more). */
 uint64_t intervals_size(const struct intervals *set);
 
 /* The first range within from..to that the set lacks. False when it lacks none. */
