@@ -4,7 +4,12 @@
  * Writing: record_write_* appends one record's JSON to a buffer; the caller has set `head`, whose
  * sequence is the one the journal will give. Reading: record_parse checks everything and fills a
  * struct record, which owns what it points to until record_release. Pure; any thread, one record
- * per thread at a time.
+ * per thread at a time. record.c writes, record_parse.c reads.
+ *
+ * Members may come in any order, and unknown ones are passed over: later versions add some. What
+ * is read is checked to the last byte all the same (model/pull.h). A cause that a later version
+ * has added is read as CAUSE_NONE, its quality kept; a birth whose list of causes contradicts ours
+ * is refused. A sample without a value is never better than bad, whatever its `q` says.
  *
  * Bounds: RECORD_MAX_BYTES, RECORD_MAX_VALUES; a birth names at most RECORD_MAX_POINTS points
  * (an edge with more has several births). The edge closes records at RECORD_CLOSE_BYTES: above it
@@ -26,6 +31,13 @@
 #define RECORD_MAX_VALUES  3000
 #define RECORD_MAX_POINTS  200
 #define RECORD_CLOSE_BYTES 16000
+
+/* Sequences, totals, counts: what a JSON number holds exactly. */
+#define RECORD_MAX_NUMBER (UINT64_C(1) << 53)
+
+/* Times in records are those that can be printed: years 0000 to 9999. */
+#define RECORD_MIN_TIME (-INT64_C(62167219200000))
+#define RECORD_MAX_TIME INT64_C(253402300799999)
 
 enum record_kind {
     RECORD_BIRTH,
@@ -91,18 +103,20 @@ struct record {
     struct record_verdict verdict;
 };
 
-/* ERR_INVALID or ERR_RANGE, with what and where in the message. */
+/* ERR_INVALID or ERR_RANGE (or ERR_NO_MEMORY), with what and where in the message. */
 MUST_CHECK int record_parse(const char *payload, size_t len, struct record *ret_record,
                             struct message *message);
 void record_release(struct record *record);
 
-/* Only the head (same checks of the head, cheaper where the payload is large). */
+/* Only the head, with the same checks of it. What comes behind its last member is not looked at. */
 MUST_CHECK int record_parse_head(const char *payload, size_t len, struct record_head *ret_head,
                                  struct message *message);
 
 /* The name of a birth: from its verbatim payload. */
 void record_birth_id(const void *payload, size_t len, char ret_birth[BIRTH_SIZE]);
 
+/* Writers fail only by `out` (buffer_error); text in the structs is UTF-8. A birth of long names
+ * may pass RECORD_MAX_BYTES before RECORD_MAX_POINTS: give `out` that limit. */
 void record_write_birth(struct buffer *out, const struct record_head *head, const char *edge,
                         const char *site, const struct point_info *points, size_t count);
 void record_write_loss(struct buffer *out, const struct record_head *head,
@@ -122,12 +136,17 @@ struct record_data;
 
 struct record_data *record_data_new(size_t max_bytes);
 void record_data_free(struct record_data *data);
-/* `id`: the point's number in the birth. ERR_FULL when it would pass max_bytes or
- * RECORD_MAX_VALUES: write the record out, then add again. */
+/* `id`: the point's number in the birth; sample->point is not looked at. ERR_FULL when it would
+ * pass max_bytes (at least 1024 are taken) or RECORD_MAX_VALUES: write the record out, then add
+ * again, and it fits. ERR_INVALID: no record can hold it (an id beyond the birth's, a number that
+ * is not finite, text that is not UTF-8, a time beyond the bounds). ERR_NO_MEMORY. */
 MUST_CHECK int record_data_add(struct record_data *data, uint32_t id, const struct sample *sample);
 size_t record_data_count(const struct record_data *data);
+/* The bytes that writing it out now would take, a few less at the head. */
+size_t record_data_bytes(const struct record_data *data);
 /* The source time of the first sample added; undefined while empty. It becomes t0. */
 int64_t record_data_t0(const struct record_data *data);
+/* Sets the head's kind and t0, appends the record, empties `data`. */
 void record_data_write(struct record_data *data, struct buffer *out, struct record_head *head,
                        const char birth[BIRTH_SIZE], uint64_t total);
 

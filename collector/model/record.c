@@ -1,0 +1,390 @@
+/*
+ * Design notes. A data record is built column by column: each sample's id, dt, val and q are
+ * printed once, at once, into four texts, so its size is known before it is taken in, and writing
+ * the record out is five copies. A column whose values are all 0 (dt, q) is left out and does not
+ * count, until the first other value brings it in whole.
+ */
+#include "model/record.h"
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/numbers.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* All of a data record but its values, at its longest. */
+#define HEAD_BYTES       320
+#define SMALLEST_MAX     1024
+#define TEXT_VALUE_BYTES (6 * VALUE_TEXT_SIZE + 2) /* each byte escaped, and the quotes */
+
+static const char *const kind_names[RECORD_KIND_COUNT] = {
+    [RECORD_BIRTH] = "birth",     [RECORD_DATA] = "data",   [RECORD_LOSS] = "loss",
+    [RECORD_ACTION] = "action",   [RECORD_START] = "start", [RECORD_TICK] = "tick",
+    [RECORD_VERDICT] = "verdict",
+};
+
+const char *record_kind_name(enum record_kind kind)
+{
+    return (unsigned)kind < RECORD_KIND_COUNT ? kind_names[kind] : "unknown";
+}
+
+void record_birth_id(const void *payload, size_t len, char ret_birth[BIRTH_SIZE])
+{
+    uint8_t digest[SHA256_SIZE];
+
+    sha256(payload, len, digest);
+    print_hex(digest, (BIRTH_SIZE - 1) / 2, ret_birth);
+}
+
+static void put_text(struct json_writer *writer, const char *key, const char *text)
+{
+    json_key(writer, key);
+    json_text(writer, text);
+}
+
+static void put_i64(struct json_writer *writer, const char *key, int64_t value)
+{
+    json_key(writer, key);
+    json_i64(writer, value);
+}
+
+static void put_u64(struct json_writer *writer, const char *key, uint64_t value)
+{
+    json_key(writer, key);
+    json_u64(writer, value);
+}
+
+static void put_stream(struct json_writer *writer, const char *key, enum stream stream)
+{
+    char letter = stream_letter(stream);
+
+    json_key(writer, key);
+    json_text_n(writer, &letter, 1);
+}
+
+static void begin_record(struct json_writer *writer, struct buffer *out,
+                         const struct record_head *head, const char *birth)
+{
+    json_writer_init(writer, out);
+    json_begin_object(writer);
+    put_i64(writer, "v", 1);
+    put_text(writer, "kind", record_kind_name(head->kind));
+    put_text(writer, "epoch", head->epoch);
+    put_stream(writer, "stream", head->stream);
+    put_u64(writer, "seq", head->seq);
+    if (birth != NULL)
+        put_text(writer, "birth", birth);
+    put_text(writer, "boot", head->boot);
+    put_i64(writer, "mono", head->mono_us);
+    json_key(writer, "sync");
+    json_bool(writer, head->sync);
+    put_i64(writer, "t0", head->t0_ms);
+}
+
+/* The stream that carries the points of a class. */
+static enum stream stream_of_class(const char *class_)
+{
+    if (strcmp(class_, "safety") == 0)
+        return STREAM_S;
+    return strcmp(class_, "compliance") == 0 ? STREAM_C : STREAM_T;
+}
+
+static void put_point(struct json_writer *writer, const struct point_info *point)
+{
+    json_begin_object(writer);
+    put_text(writer, "id", point->id);
+    put_text(writer, "name", point->name);
+    put_text(writer, "unit", point->unit);
+    put_text(writer, "type", point->type);
+    put_text(writer, "site", point->site);
+    put_text(writer, "map", point->map);
+    put_text(writer, "class", point->class_);
+    put_stream(writer, "stream", stream_of_class(point->class_));
+    put_i64(writer, "interval", point->interval_ms);
+    json_end_object(writer);
+}
+
+void record_write_birth(struct buffer *out, const struct record_head *head, const char *edge,
+                        const char *site, const struct point_info *points, size_t count)
+{
+    struct json_writer writer;
+
+    begin_record(&writer, out, head, NULL);
+    put_text(&writer, "edge", edge);
+    put_text(&writer, "site", site);
+    json_key(&writer, "causes");
+    json_begin_array(&writer);
+    for (int cause = 0; cause < CAUSE_COUNT; cause++)
+        json_text(&writer, cause_name((enum cause)cause));
+    json_end_array(&writer);
+    json_key(&writer, "points");
+    json_begin_array(&writer);
+    for (size_t i = 0; i < count; i++)
+        put_point(&writer, &points[i]);
+    json_end_array(&writer);
+    json_end_object(&writer);
+}
+
+void record_write_loss(struct buffer *out, const struct record_head *head,
+                       const struct record_loss *loss)
+{
+    struct json_writer writer;
+
+    begin_record(&writer, out, head, NULL);
+    put_stream(&writer, "of", loss->of);
+    put_u64(&writer, "first", loss->first);
+    put_u64(&writer, "last", loss->last);
+    put_i64(&writer, "from", loss->from_ms);
+    put_i64(&writer, "to", loss->to_ms);
+    put_u64(&writer, "points", loss->points);
+    put_text(&writer, "cause", loss->cause);
+    json_end_object(&writer);
+}
+
+void record_write_action(struct buffer *out, const struct record_head *head,
+                         const struct record_action *action)
+{
+    struct json_writer writer;
+
+    begin_record(&writer, out, head, NULL);
+    put_text(&writer, "user", action->user);
+    put_text(&writer, "role", action->role);
+    put_text(&writer, "action", action->action);
+    put_text(&writer, "target", action->target);
+    put_u64(&writer, "occurrence", action->occurrence);
+    put_text(&writer, "note", action->note);
+    json_end_object(&writer);
+}
+
+void record_write_verdict(struct buffer *out, const struct record_head *head,
+                          const struct record_verdict *verdict)
+{
+    struct json_writer writer;
+
+    begin_record(&writer, out, head, NULL);
+    put_text(&writer, "key", verdict->key);
+    put_text(&writer, "channel", verdict->channel);
+    put_i64(&writer, "attempt", verdict->attempt);
+    put_text(&writer, "verdict", verdict->verdict);
+    json_end_object(&writer);
+}
+
+void record_write_mark(struct buffer *out, const struct record_head *head)
+{
+    struct json_writer writer;
+
+    begin_record(&writer, out, head, NULL);
+    json_end_object(&writer);
+}
+
+enum column_kind { COLUMN_ID, COLUMN_DT, COLUMN_VAL, COLUMN_Q, COLUMN_COUNT };
+
+static const char *const column_names[COLUMN_COUNT] = {"id", "dt", "val", "q"};
+
+/* Values with their commas. `max_bytes` of room suffice: a column that does not count yet holds
+ * nothing but zeros, and no more of them than there are ids. */
+struct column {
+    char *text;
+    size_t len;
+    bool counts; /* one that is not all 0, or is never left out */
+};
+
+/* One value as text, its comma in front. */
+struct cell {
+    char text[1 + TEXT_VALUE_BYTES];
+    size_t len;
+};
+
+struct record_data {
+    size_t max_bytes;
+    size_t count;
+    int64_t t0_ms;
+    struct column columns[COLUMN_COUNT];
+    struct buffer escaped; /* a text value */
+    char text[];
+};
+
+static void record_data_empty(struct record_data *data)
+{
+    data->count = 0;
+    data->t0_ms = 0;
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        data->columns[i].len = 0;
+        data->columns[i].counts = i == COLUMN_ID || i == COLUMN_VAL;
+    }
+}
+
+struct record_data *record_data_new(size_t max_bytes)
+{
+    struct record_data *data;
+
+    if (max_bytes < SMALLEST_MAX)
+        max_bytes = SMALLEST_MAX;
+    if (max_bytes > RECORD_MAX_BYTES)
+        max_bytes = RECORD_MAX_BYTES;
+    data = malloc(sizeof(*data) + COLUMN_COUNT * max_bytes);
+    if (data == NULL)
+        return NULL;
+    data->max_bytes = max_bytes;
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        data->columns[i].text = data->text + i * max_bytes;
+    buffer_init(&data->escaped, TEXT_VALUE_BYTES);
+    record_data_empty(data);
+    return data;
+}
+
+void record_data_free(struct record_data *data)
+{
+    if (data == NULL)
+        return;
+    buffer_release(&data->escaped);
+    free(data);
+}
+
+static bool can_be_written(uint32_t id, const struct sample *sample)
+{
+    const struct value *value = &sample->value;
+
+    if (id >= RECORD_MAX_POINTS || (unsigned)sample->quality >= QUALITY_COUNT ||
+        (unsigned)sample->cause >= CAUSE_COUNT)
+        return false;
+    if (sample->t_ms < RECORD_MIN_TIME || sample->t_ms > RECORD_MAX_TIME)
+        return false;
+    switch (value->kind) {
+    case VALUE_NONE:
+        return true;
+    case VALUE_DOUBLE:
+        return isfinite(value->number);
+    case VALUE_FLOAT:
+        return isfinite((float)value->number);
+    case VALUE_TEXT: {
+        size_t len = strnlen(value->text, sizeof(value->text));
+        return len < sizeof(value->text) && text_is_utf8(value->text, len);
+    }
+    default:
+        return false;
+    }
+}
+
+static int print_text(struct record_data *data, const char *text, struct cell *cell)
+{
+    struct json_writer writer;
+
+    buffer_clear(&data->escaped);
+    json_writer_init(&writer, &data->escaped);
+    json_text(&writer, text);
+    if (buffer_error(&data->escaped) != 0)
+        return buffer_error(&data->escaped);
+    memcpy(cell->text + cell->len, data->escaped.data, data->escaped.len);
+    cell->len += data->escaped.len;
+    return 0;
+}
+
+static int print_value(struct record_data *data, const struct value *value, struct cell *cell)
+{
+    char *end = cell->text + cell->len;
+
+    switch (value->kind) {
+    case VALUE_DOUBLE:
+        cell->len += print_double(value->number, end);
+        return 0;
+    case VALUE_FLOAT:
+        cell->len += print_float((float)value->number, end);
+        return 0;
+    case VALUE_TEXT:
+        return print_text(data, value->text, cell);
+    case VALUE_NONE:
+    default:
+        memcpy(end, "null", 4);
+        cell->len += 4;
+        return 0;
+    }
+}
+
+static void print_whole(int64_t value, struct cell *cell)
+{
+    cell->len += print_i64(value, cell->text + cell->len);
+}
+
+int record_data_add(struct record_data *data, uint32_t id, const struct sample *sample)
+{
+    uint16_t q = quality_pack(sample->quality, sample->cause);
+    struct cell cells[COLUMN_COUNT];
+    size_t bytes = HEAD_BYTES;
+    int64_t dt;
+    int err;
+
+    if (!can_be_written(id, sample))
+        return ERR_INVALID;
+    if (data->count == RECORD_MAX_VALUES)
+        return ERR_FULL;
+    dt = data->count > 0 ? sample->t_ms - data->t0_ms : 0;
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        cells[i].text[0] = ',';
+        cells[i].len = data->count > 0 ? 1 : 0;
+    }
+    print_whole(id, &cells[COLUMN_ID]);
+    print_whole(dt, &cells[COLUMN_DT]);
+    print_whole(q, &cells[COLUMN_Q]);
+    err = print_value(data, &sample->value, &cells[COLUMN_VAL]);
+    if (err != 0)
+        return err;
+    for (int i = 0; i < COLUMN_COUNT; i++)
+        if (data->columns[i].counts || (i == COLUMN_DT && dt != 0) || (i == COLUMN_Q && q != 0))
+            bytes += data->columns[i].len + cells[i].len;
+    if (bytes > data->max_bytes)
+        return ERR_FULL;
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        memcpy(data->columns[i].text + data->columns[i].len, cells[i].text, cells[i].len);
+        data->columns[i].len += cells[i].len;
+    }
+    data->columns[COLUMN_DT].counts |= dt != 0;
+    data->columns[COLUMN_Q].counts |= q != 0;
+    if (data->count++ == 0)
+        data->t0_ms = sample->t_ms;
+    return 0;
+}
+
+size_t record_data_count(const struct record_data *data)
+{
+    return data->count;
+}
+
+size_t record_data_bytes(const struct record_data *data)
+{
+    size_t bytes = HEAD_BYTES;
+
+    for (int i = 0; i < COLUMN_COUNT; i++)
+        bytes += data->columns[i].counts ? data->columns[i].len : 0;
+    return bytes;
+}
+
+int64_t record_data_t0(const struct record_data *data)
+{
+    return data->t0_ms;
+}
+
+void record_data_write(struct record_data *data, struct buffer *out, struct record_head *head,
+                       const char birth[BIRTH_SIZE], uint64_t total)
+{
+    struct json_writer writer;
+
+    head->kind = RECORD_DATA;
+    if (data->count > 0)
+        head->t0_ms = data->t0_ms;
+    begin_record(&writer, out, head, birth);
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        if (!data->columns[i].counts)
+            continue;
+        json_key(&writer, column_names[i]);
+        json_begin_array(&writer);
+        buffer_append(out, data->columns[i].text, data->columns[i].len);
+        json_end_array(&writer);
+    }
+    put_u64(&writer, "total", total);
+    json_end_object(&writer);
+    record_data_empty(data);
+}
