@@ -1,0 +1,17 @@
+/*
+ * A value → the bytes that a register map says stand for it: decode.h turned round. Pure.
+ */
+#ifndef DRIVERS_SIMULATOR_ENCODE_H
+#define DRIVERS_SIMULATOR_ENCODE_H
+
+#include "base/attributes.h"
+#include "drivers/modbus/register_map.h"
+
+#include <stdint.h>
+
+/* Sets the register's words in `registers`, indexed by address. Numbers are rounded to the raw
+ * type's resolution and held within it; a bit is set for values from 0.5 on. ERR_INVALID for types
+ * that hold no number (texts, clocks, BCD). */
+MUST_CHECK int encode_registers(const struct map_register *reg, double value, uint16_t *registers);
+
+#endif
