@@ -1,0 +1,217 @@
+#!/bin/bash
+# Starts a whole county on this machine: broker, simulated plants, three edges, the centre.
+# Ctrl-C stops all of it and only it. With RUN_FOR=60s it stops by itself, drains, and prints the
+# books: points read, stored, held, on the ledger, missing. KILLS=20 kills each process that often
+# in between, KILL_EVERY=5 one of them every five seconds.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+bin=$PWD/${BIN:-build/bin}
+run=$PWD/${RUN_DIR:-${BUILD:-build}/run}
+web=$PWD/${BUILD:-build}/web
+demo=$PWD/config/demo
+edges=(leachate transfer gas)
+store=${STORE:-embedded}
+
+if [ "$store" != embedded ]; then
+    echo "STORE=$store: only the embedded store is there yet" >&2
+    exit 2
+fi
+
+seconds() { # 60s, 5min, 1h → seconds
+    case $1 in
+    *min) echo $((${1%min} * 60)) ;;
+    *h) echo $((${1%h} * 3600)) ;;
+    *s) echo "${1%s}" ;;
+    *) echo "RUN_FOR=$1: write it as 60s, 5min or 1h" >&2; exit 2 ;;
+    esac
+}
+run_for=
+if [ -n "${RUN_FOR:-}" ]; then run_for=$(seconds "$RUN_FOR"); fi
+
+# ---- ports, keys, configuration -------------------------------------------------------------
+
+taken=" "
+free_port() { # sets $port: the first free one from $1 on
+    port=$1
+    while [[ $taken == *" $port "* ]] || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((port + 1))
+    done
+    taken+="$port "
+}
+
+prepare() {
+    # A run with books starts from nothing, so that they are this run's alone.
+    if [ -n "$run_for" ]; then rm -rf "$run"; fi
+    rm -rf "$run/stop" "$run/pid"
+    mkdir -p "$run"/{config,log,pid,stop,data} && chmod 700 "$run"
+    free_port 8883; broker_port=$port
+    free_port 1502; plc_port=$port
+    free_port 1503; transfer_port=$port
+    free_port 1504; gas_port=$port
+    free_port "${HTTP_PORT:-8080}"; http_port=$port
+    "$demo/keys.sh" "$run/keys" broker central "${edges[@]}"
+    if [ ! -s "$run/operator.password" ]; then
+        (umask 077; openssl rand -hex 8 >"$run/operator.password")
+    fi
+    local file
+    for file in "$demo"/*.yaml "$demo/../mosquitto/mosquitto.conf"; do
+        sed -e "s|@PORT@|$broker_port|g; s|@BROKER@|$broker_port|g; s|@PLC@|$plc_port|g" \
+            -e "s|@TRANSFER@|$transfer_port|g; s|@GAS@|$gas_port|g; s|@HTTP@|$http_port|g" \
+            -e "s|@KEYS@|$run/keys|g; s|@RUN@|$run|g; s|@WEB@|$web|g; s|@CONFIG@|$PWD/config|g" \
+            -e "s|@ACL@|$PWD/config/mosquitto/acl|g; s|@USER@|$(id -un)|g" \
+            "$file" >"$run/config/$(basename "$file")"
+    done
+}
+
+# ---- children, each in a process group of its own -------------------------------------------
+
+supervise() { # name command…: runs it again when it dies, until it is told to stop
+    local name=$1 status
+    shift
+    while [ ! -e "$run/stop/$name" ]; do
+        setsid "$@" >>"$run/log/$name.log" 2>&1 &
+        echo $! >"$run/pid/$name"
+        status=0
+        wait $! || status=$?
+        [ -e "$run/stop/$name" ] && break
+        if [ "$status" -eq 2 ]; then
+            echo "$name does not start:" >&2
+            tail -n 5 "$run/log/$name.log" >&2
+            kill -TERM $$
+            break
+        fi
+        sleep 0.2
+    done
+}
+
+start() { supervise "$@" & }
+
+alive() { [ -e "$run/pid/$1" ] && kill -0 "$(cat "$run/pid/$1")" 2>/dev/null; }
+
+stop() { # name…: asks all of them, then waits for each; what does not go is killed
+    local name tries
+    for name in "$@"; do
+        touch "$run/stop/$name"
+        alive "$name" && kill -TERM "$(cat "$run/pid/$name")" 2>/dev/null
+    done
+    for name in "$@"; do
+        tries=0
+        while alive "$name" && [ $((tries += 1)) -le 300 ]; do sleep 0.1; done
+        alive "$name" && { echo "$name did not stop: killed" >&2; kill -KILL "$(cat "$run/pid/$name")"; }
+    done
+    return 0
+}
+
+stop_all() {
+    trap - EXIT INT TERM
+    stop "${edges[@]}"
+    stop central
+    stop broker
+    stop sim
+    jobs -p | xargs -r kill 2>/dev/null || true
+}
+
+# ---- what is asked of the running county ----------------------------------------------------
+
+metric() { # name: its value, or nothing while the centre does not answer
+    curl -sf --max-time 3 "http://127.0.0.1:$http_port/api/v1/metrics" 2>/dev/null |
+        sed -nE "s/^$1 ([0-9.e+]+)\$/\1/p" | head -1
+}
+
+wait_for() { # seconds, what, command…
+    local end=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@"; do
+        if [ $SECONDS -ge $end ]; then
+            echo "waited too long for $what; the logs are in $run/log" >&2
+            tail -n 3 "$run"/log/*.log >&2
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+stored_something() { local n; n=$(metric chengmai_samples_stored_total); [ -n "$n" ] && [ "$n" != 0 ]; }
+readers_done() {
+    [ "$(metric 'chengmai_reader_lag_records\{reader="historian"\}')" = 0 ] &&
+        [ "$(metric 'chengmai_reader_lag_records\{reader="alarm"\}')" = 0 ]
+}
+
+kill_one() { if alive "$1"; then kill -KILL "$(cat "$run/pid/$1")" 2>/dev/null || true; fi; }
+
+# SIGKILL to every process, KILLS times, spread over the run; now and then to all at once.
+kill_often() {
+    local n name pause
+    pause=$(awk -v s="$run_for" -v k="$KILLS" 'BEGIN { print s * 0.9 / k / 6 }')
+    for ((n = 1; n <= KILLS; n++)); do
+        if [ $((n % 5)) -eq 0 ]; then
+            for name in "${edges[@]}" broker central; do kill_one "$name"; done
+            sleep "$(awk -v p="$pause" 'BEGIN { print p * 6 }')"
+            continue
+        fi
+        for name in "${edges[@]}" broker central; do
+            kill_one "$name"
+            sleep "$pause"
+        done
+        sleep "$pause"
+    done
+}
+
+kill_now_and_then() {
+    local all=("${edges[@]}" broker central)
+    while :; do
+        sleep "$KILL_EVERY"
+        kill_one "${all[RANDOM % ${#all[@]}]}"
+    done
+}
+
+books() {
+    local -a journals=()
+    local edge
+    for edge in "${edges[@]}"; do journals+=("$run/data/$edge/journal"); done
+    "$bin/chengmai" books --central "$run/data/central" "${journals[@]}"
+}
+
+# ---- the run --------------------------------------------------------------------------------
+
+prepare
+trap 'stop_all; exit 130' INT
+trap 'stop_all; exit 1' TERM
+trap stop_all EXIT
+
+start broker mosquitto -c "$run/config/mosquitto.conf"
+start sim "$bin/chengmai-sim" --config "$run/config/sim.yaml"
+start central "$bin/chengmai-central" --config "$run/config/central.yaml"
+for edge in "${edges[@]}"; do
+    start "$edge" "$bin/chengmai-edge" --config "$run/config/edge-$edge.yaml"
+done
+
+wait_for 60 "the first stored sample" stored_something
+cat <<EOT
+
+  Chengmai 城脉 runs.
+    dashboard   http://127.0.0.1:$http_port/
+    account     operator   password $(cat "$run/operator.password")
+    data, logs  $run
+
+EOT
+
+if [ -z "$run_for" ]; then
+    tail -n 20 -F "$run/log/central.log"
+    exit 0
+fi
+
+pids=()
+if [ -n "${KILLS:-}" ]; then kill_often & pids+=($!); fi
+if [ -n "${KILL_EVERY:-}" ]; then kill_now_and_then & pids+=($!); fi
+sleep "$run_for"
+for pid in "${pids[@]}"; do
+    # A fixed number of kills is carried out to the end.
+    if [ -n "${KILLS:-}" ]; then wait "$pid" || true; else kill "$pid" 2>/dev/null || true; fi
+done
+
+wait_for 30 "the centre" stored_something
+stop "${edges[@]}"
+wait_for 60 "the stores" readers_done
+stop_all
+books
