@@ -32,6 +32,5 @@ double noise_wander(struct noise *noise, double value, double mean, double sigma
                     double dt_s)
 {
     double keep = exp(-dt_s / tau_s);
-    return mean + (value - mean) * keep +
-           sigma * sqrt(1.0 - keep * keep) * noise_normal(noise);
+    return mean + (value - mean) * keep + sigma * sqrt(1.0 - keep * keep) * noise_normal(noise);
 }

@@ -18,9 +18,9 @@ enum {
     BATTERY,
 };
 
-static const char *const names[] = {"p_in",        "p_out1", "p_out2", "slam_shut1", "slam_shut2",
-                                    "flow",        "temp",   "ch4",    "volume_total",
-                                    "battery",     NULL};
+static const char *const names[] = {"p_in",         "p_out1",  "p_out2", "slam_shut1",
+                                    "slam_shut2",   "flow",    "temp",   "ch4",
+                                    "volume_total", "battery", NULL};
 
 #define SET_KPA       300.0
 #define DROOP_KPA     12.0 /* at full flow */
@@ -57,7 +57,8 @@ static void step(struct plant *plant, double dt_s, double day_s)
     v[P_IN] = noise_wander(noise, v[P_IN], 1500 - 0.1 * v[FLOW], 4, 120, dt_s);
     regulate(plant, P_OUT_1, SHUT_1, dt_s);
     regulate(plant, P_OUT_2, SHUT_2, dt_s);
-    v[TEMPERATURE] = noise_wander(noise, v[TEMPERATURE], 11 + 4 * plant_daily(day_s), 0.2, 900, dt_s);
+    v[TEMPERATURE] =
+        noise_wander(noise, v[TEMPERATURE], 11 + 4 * plant_daily(day_s), 0.2, 900, dt_s);
     v[CH4] = noise_wander(noise, v[CH4], 0.6, 0.15, 60, dt_s);
     if (v[CH4] < 0)
         v[CH4] = 0;

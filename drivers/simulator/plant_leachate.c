@@ -8,9 +8,8 @@
 
 enum { LEVEL, INFLOW, OUTFLOW, PH, COD, NH3N, TN, OXYGEN, FLUX, PRESSURE, PUMP, TOTAL };
 
-static const char *const names[] = {"level",  "inflow",  "outflow", "ph",
-                                    "cod",    "nh3n",    "tn",      "do",
-                                    "flux",   "tmp",     "pump",    "outflow_total",
+static const char *const names[] = {"level", "inflow", "outflow", "ph",  "cod",  "nh3n",
+                                    "tn",    "do",     "flux",    "tmp", "pump", "outflow_total",
                                     NULL};
 
 #define TANK_AREA_M2  400.0

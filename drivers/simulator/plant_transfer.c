@@ -7,7 +7,7 @@
 
 enum { H2S, NH3, CH4, PM10, NOISE_LEVEL, SUMP, FAN, COMPACTOR, WEIGHT_TOTAL };
 
-static const char *const names[] = {"h2s",       "nh3", "ch4",       "pm10",         "noise",
+static const char *const names[] = {"h2s",        "nh3", "ch4",       "pm10",         "noise",
                                     "sump_level", "fan", "compactor", "weight_total", NULL};
 
 #define AIR_CHANGES_PER_H 8.0

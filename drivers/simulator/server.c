@@ -109,8 +109,7 @@ static struct server_unit *find_unit(struct server *server, int unit)
 static int reply(struct server *server, struct server_unit *unit, const uint8_t *request, int len)
 {
     if (!unit)
-        return modbus_reply_exception(server->modbus, request,
-                                      MODBUS_EXCEPTION_GATEWAY_TARGET);
+        return modbus_reply_exception(server->modbus, request, MODBUS_EXCEPTION_GATEWAY_TARGET);
     if (unit->dead)
         return 0;
     unit->requests++;

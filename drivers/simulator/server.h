@@ -1,7 +1,7 @@
 /*
  * Modbus TCP servers for the simulator: one listening socket a link, many clients, units told apart
- * by the request. libmodbus keeps the framing; a request is read only when a whole one waits, so the
- * loop never blocks. One thread.
+ * by the request. libmodbus keeps the framing; a request is read only when a whole one waits, so
+ * the loop never blocks. One thread.
  *
  * This is the only place in Chengmai that answers function codes 5, 6, 15, 16, 22 and 23.
  */

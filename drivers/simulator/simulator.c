@@ -19,9 +19,9 @@
 /*
  * Design notes
  *
- * One thread: it moves the plants on every STEP_MS, puts what their instruments show into registers,
- * and answers in between. A register map names the variables; what a map has and a plant has not
- * reads as zero.
+ * One thread: it moves the plants on every STEP_MS, puts what their instruments show into
+ * registers, and answers in between. A register map names the variables; what a map has and a plant
+ * has not reads as zero.
  */
 
 #define STEP_MS       100
@@ -45,8 +45,8 @@ struct simulator {
     const struct sim_config *config;
     struct sim_link *links;
     size_t link_count;
-    double *frozen;      /* of each incident: what it holds on to */
-    bool *running;       /* of each incident */
+    double *frozen; /* of each incident: what it holds on to */
+    bool *running;  /* of each incident */
     int64_t begin_us, stepped_us;
 };
 
@@ -145,8 +145,8 @@ static void apply_incident(struct simulator *simulator, size_t i, int64_t elapse
     bool on = elapsed_ms >= incident->at_ms && elapsed_ms < incident->at_ms + incident->for_ms;
     bool begins = on && !simulator->running[i];
     if (on != simulator->running[i])
-        log_info("scenario", "incident %zu of unit %d %s", i + 1,
-                 link->memory[incident->unit].unit, on ? "begins" : "ends");
+        log_info("scenario", "incident %zu of unit %d %s", i + 1, link->memory[incident->unit].unit,
+                 on ? "begins" : "ends");
     simulator->running[i] = on;
     if (!on)
         return;
@@ -174,8 +174,8 @@ static void apply_incident(struct simulator *simulator, size_t i, int64_t elapse
 
 static void step(struct simulator *simulator, struct now now)
 {
-    double dt_s = (double)(now.mono_us - simulator->stepped_us) / US_PER_S *
-                  simulator->config->speed;
+    double dt_s =
+        (double)(now.mono_us - simulator->stepped_us) / US_PER_S * simulator->config->speed;
     double day_s = (double)((now.wall_ms + LOCAL_ZONE_MS) % LOCAL_DAY_MS) / MS_PER_S;
     simulator->stepped_us = now.mono_us;
     for (size_t i = 0; i < simulator->link_count; i++)
