@@ -1,0 +1,217 @@
+#include "model/central_config.h"
+
+#include "base/text.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct file_yaml {
+    struct central_config config;
+    const struct yaml_node *journal, *broker, *http, *rules, *webhooks, *operator_;
+};
+
+static const struct config_key file_keys[] = {
+    {"centre", CONFIG_NAME, offsetof(struct file_yaml, config.centre), 65, 0, 0, "c1", NULL, false,
+     "this centre's name", "中心名"},
+    {"data", CONFIG_PATH, offsetof(struct file_yaml, config.data), FILE_PATH_SIZE, 0, 0, NULL, NULL,
+     false, "folder of the journal and the databases", "数据目录"},
+    {"journal", CONFIG_SUBTREE, offsetof(struct file_yaml, journal), 0, 0, 0, "", NULL, false,
+     "the record of everything", "总日志"},
+    {"broker", CONFIG_SUBTREE, offsetof(struct file_yaml, broker), 0, 0, 0, NULL, NULL, false,
+     "how edges are reached", "消息服务器"},
+    {"http", CONFIG_SUBTREE, offsetof(struct file_yaml, http), 0, 0, 0, "", NULL, false,
+     "the pages and the API", "网页与接口"},
+    {"rules", CONFIG_SUBTREE, offsetof(struct file_yaml, rules), 0, 0, 0, "", NULL, true,
+     "files of alarm rules", "报警规则文件"},
+    {"webhooks", CONFIG_SUBTREE, offsetof(struct file_yaml, webhooks), 0, 0, 0, "", NULL, true,
+     "where alarms are delivered", "报警推送地址"},
+    {"operator", CONFIG_SUBTREE, offsetof(struct file_yaml, operator_), 0, 0, 0, "", NULL, true,
+     "the operator's account", "操作员账户"},
+    {"control", CONFIG_PATH, offsetof(struct file_yaml, config.control), FILE_PATH_SIZE, 0, 0, "",
+     NULL, false, "Unix socket for `chengmai status`", "控制套接字"},
+    {0},
+};
+
+struct journal_yaml {
+    uint64_t size;
+};
+
+static const struct config_key journal_keys[] = {
+    {"size", CONFIG_SIZE, offsetof(struct journal_yaml, size), 0, 0, 1.1e13, "0B", NULL, false,
+     "how much it may hold; 0B: as much as the disk", "容量，0B 为整个磁盘"},
+    {0},
+};
+
+struct http_yaml {
+    char listen[80];
+    char web[FILE_PATH_SIZE];
+};
+
+static const struct config_key http_keys[] = {
+    {"listen", CONFIG_TEXT, offsetof(struct http_yaml, listen), 80, 0, 0, "127.0.0.1:8080", NULL,
+     false, "address and port, on this machine's loopback", "监听地址，仅本机回环"},
+    {"web", CONFIG_PATH, offsetof(struct http_yaml, web), FILE_PATH_SIZE, 0, 0, "", NULL, false,
+     "folder of the pages", "网页目录"},
+    {0},
+};
+
+static const struct config_key webhook_keys[] = {
+    {"name", CONFIG_NAME, offsetof(struct webhook_config, name), 65, 0, 0, NULL, NULL, true,
+     "its name, for the record of deliveries", "名称"},
+    {"url", CONFIG_TEXT, offsetof(struct webhook_config, url), 512, 0, 0, NULL, NULL, true,
+     "http:// or https:// address that takes a JSON POST", "接收 JSON POST 的地址"},
+    {0},
+};
+
+struct operator_yaml {
+    char user[65];
+    char password_file[FILE_PATH_SIZE];
+};
+
+static const struct config_key operator_keys[] = {
+    {"user", CONFIG_NAME, offsetof(struct operator_yaml, user), 65, 0, 0, "operator", NULL, true,
+     "the account's name", "账户名"},
+    {"password_file", CONFIG_PATH, offsetof(struct operator_yaml, password_file), FILE_PATH_SIZE, 0,
+     0, NULL, NULL, true, "a file that holds its password, readable by us alone", "密码文件"},
+    {0},
+};
+
+static bool is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
+                    const char *of, struct config_errors *errors)
+{
+    if (node->type == YAML_LIST && node->count <= most)
+        return true;
+    yaml_complain(tree, node, errors, "expected a list of at most %zu %s", most, of);
+    return false;
+}
+
+static void read_rules(const struct yaml_tree *tree, const struct yaml_node *node,
+                       struct central_config *config, struct config_errors *errors)
+{
+    if (!is_list(tree, node, CENTRAL_RULE_FILES_MAX, "files", errors))
+        return;
+    char folder[FILE_PATH_SIZE];
+    config->rule_files = calloc(node->count + 1, sizeof(*config->rule_files));
+    if (!config->rule_files || path_folder(config->file, folder))
+        return;
+    for (const struct yaml_node *child = node->first; child; child = child->next)
+        if (child->type != YAML_SCALAR || !child->text[0] ||
+            path_join(folder, child->text, config->rule_files[config->rule_file_count++]))
+            yaml_complain(tree, child, errors, "expected a file's path");
+}
+
+static void read_webhooks(const struct yaml_tree *tree, const struct yaml_node *node,
+                          struct central_config *config, struct config_errors *errors)
+{
+    if (!is_list(tree, node, CENTRAL_WEBHOOKS_MAX, "webhooks", errors))
+        return;
+    config->webhooks = calloc(node->count + 1, sizeof(*config->webhooks));
+    for (const struct yaml_node *child = node->first; config->webhooks && child;
+         child = child->next) {
+        struct webhook_config *webhook = &config->webhooks[config->webhook_count++];
+        config_read(tree, child, webhook_keys, webhook, errors);
+        if (webhook->url[0] && strncmp(webhook->url, "http://", 7) != 0 &&
+            strncmp(webhook->url, "https://", 8) != 0)
+            yaml_complain(tree, yaml_member(child, "url"), errors,
+                          "'%.60s'; expected an http:// or https:// address", webhook->url);
+        for (size_t i = 0; i + 1 < config->webhook_count; i++)
+            if (strcmp(config->webhooks[i].name, webhook->name) == 0)
+                yaml_complain(tree, child, errors, "webhook '%s' is there already", webhook->name);
+    }
+}
+
+static void read_http(const struct yaml_tree *tree, const struct yaml_node *node,
+                      struct central_config *config, struct config_errors *errors)
+{
+    struct http_yaml http = {0};
+    config_read(tree, node, http_keys, &http, errors);
+    memcpy(config->web, http.web, sizeof(config->web));
+    if (endpoint_parse(http.listen, &config->listen))
+        yaml_complain(tree, yaml_member(node, "listen"), errors,
+                      "'%s'; expected a numeric address and a port, as in 127.0.0.1:8080",
+                      http.listen);
+}
+
+static void read_tree(const struct yaml_tree *tree, const char *path, struct central_config *config,
+                      struct config_errors *errors)
+{
+    static const struct yaml_node nothing = {.type = YAML_MAP, .line = 1, .column = 1};
+    struct file_yaml file = {0};
+    config_read(tree, yaml_root(tree), file_keys, &file, errors);
+    *config = file.config;
+    if (text_copy(config->file, sizeof(config->file), path))
+        return;
+    struct journal_yaml journal = {0};
+    config_read(tree, file.journal ? file.journal : &nothing, journal_keys, &journal, errors);
+    config->journal_size = journal.size;
+    if (file.broker)
+        broker_config_read(tree, file.broker, &config->broker, errors);
+    read_http(tree, file.http ? file.http : &nothing, config, errors);
+    if (file.rules)
+        read_rules(tree, file.rules, config, errors);
+    if (file.webhooks)
+        read_webhooks(tree, file.webhooks, config, errors);
+    if (file.operator_) {
+        struct operator_yaml account = {0};
+        config_read(tree, file.operator_, operator_keys, &account, errors);
+        memcpy(config->operator_user, account.user, sizeof(config->operator_user));
+        memcpy(config->operator_password_file, account.password_file,
+               sizeof(config->operator_password_file));
+    }
+}
+
+int central_config_load(const char *path, struct central_config **ret_config,
+                        struct config_errors *errors)
+{
+    struct yaml_tree *tree = NULL;
+    int err = yaml_read_file(path, &tree, errors);
+    if (err)
+        return err;
+    struct central_config *config = calloc(1, sizeof(*config));
+    if (config)
+        read_tree(tree, path, config, errors);
+    yaml_free(tree);
+    if (!config)
+        return ERR_NO_MEMORY;
+    if (errors->count) {
+        central_config_free(config);
+        return ERR_INVALID;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+void central_config_free(struct central_config *config)
+{
+    if (!config)
+        return;
+    free(config->rule_files);
+    free(config->webhooks);
+    free(config);
+}
+
+void central_config_print(const struct central_config *config, struct buffer *out)
+{
+    struct file_yaml file = {.config = *config};
+    struct journal_yaml journal = {config->journal_size};
+    struct operator_yaml account = {{0}, {0}};
+    config_print(file_keys, &file, 0, out);
+    buffer_append_text(out, "journal:\n");
+    config_print(journal_keys, &journal, 2, out);
+    broker_config_print(&config->broker, out);
+    buffer_printf(out, "http:\n  listen: \"%s:%u\"\n  web: \"%s\"\n", config->listen.host,
+                  config->listen.port, config->web);
+    buffer_append_text(out, "rules:\n");
+    for (size_t i = 0; i < config->rule_file_count; i++)
+        buffer_printf(out, "  - \"%s\"\n", config->rule_files[i]);
+    buffer_append_text(out, "webhooks:\n");
+    for (size_t i = 0; i < config->webhook_count; i++) {
+        buffer_append_text(out, "  -\n");
+        config_print(webhook_keys, &config->webhooks[i], 4, out);
+    }
+    memcpy(account.user, config->operator_user, sizeof(account.user));
+    memcpy(account.password_file, config->operator_password_file, sizeof(account.password_file));
+    buffer_append_text(out, "operator:\n");
+    config_print(operator_keys, &account, 2, out);
+}

@@ -1,0 +1,317 @@
+#include "model/edge_config.h"
+
+#include "base/text.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_MS 86400000.0
+
+static const char *const class_words[] = {"safety", "compliance", "trend", NULL};
+
+const char *point_class_name(enum point_class class_)
+{
+    return class_words[class_];
+}
+
+enum stream point_class_stream(enum point_class class_)
+{
+    static const enum stream streams[] = {STREAM_S, STREAM_C, STREAM_T};
+    return streams[class_];
+}
+
+struct file_yaml {
+    struct edge_config config;
+    const struct yaml_node *journal, *broker, *links;
+};
+
+static const struct config_key file_keys[] = {
+    {"edge", CONFIG_NAME, offsetof(struct file_yaml, config.edge), 65, 0, 0, NULL, NULL, false,
+     "this collector's name; its certificate's CN", "采集器名，即证书 CN"},
+    {"site", CONFIG_NAME, offsetof(struct file_yaml, config.site), 65, 0, 0, NULL, NULL, false,
+     "the site it stands on: the first part of its points' names", "所在站点，测点名的第一段"},
+    {"centre", CONFIG_NAME, offsetof(struct file_yaml, config.centre), 65, 0, 0, "c1", NULL, false,
+     "the centre it obeys", "所属中心"},
+    {"journal", CONFIG_SUBTREE, offsetof(struct file_yaml, journal), 0, 0, 0, "", NULL, false,
+     "where readings are kept until the centre has them", "本地日志"},
+    {"broker", CONFIG_SUBTREE, offsetof(struct file_yaml, broker), 0, 0, 0, NULL, NULL, false,
+     "how the centre is reached", "消息服务器"},
+    {"control", CONFIG_PATH, offsetof(struct file_yaml, config.control), FILE_PATH_SIZE, 0, 0, "",
+     NULL, false, "Unix socket for `chengmai status`", "控制套接字"},
+    {"drain", CONFIG_DURATION, offsetof(struct file_yaml, config.drain_ms), 0, 0, DAY_MS, "10s",
+     NULL, true, "how long a stop waits for the centre's receipts", "停止时等待回执的时间"},
+    {"stats", CONFIG_DURATION, offsetof(struct file_yaml, config.stats_ms), 0, 1000, DAY_MS, "10s",
+     NULL, true, "how often it tells its health", "健康信息上报周期"},
+    {"links", CONFIG_SUBTREE, offsetof(struct file_yaml, links), 0, 0, 0, NULL, NULL, true,
+     "the lines to instruments", "通信链路"},
+    {0},
+};
+
+struct journal_yaml {
+    char path[FILE_PATH_SIZE];
+    uint64_t size;
+};
+
+static const struct config_key journal_keys[] = {
+    {"path", CONFIG_PATH, offsetof(struct journal_yaml, path), FILE_PATH_SIZE, 0, 0, "journal",
+     NULL, false, "folder of the journal", "日志目录"},
+    {"size", CONFIG_SIZE, offsetof(struct journal_yaml, size), 0, 1048576, 1.1e12, "2GiB", NULL,
+     false, "how much it may hold; a day at 300 samples/s is about 0.6 GiB", "日志容量"},
+    {0},
+};
+
+struct link_yaml {
+    struct edge_link link;
+    const struct yaml_node *units;
+};
+
+static const struct config_key link_keys[] = {
+    {"name", CONFIG_NAME, offsetof(struct link_yaml, link.name), 65, 0, 0, NULL, NULL, true,
+     "the link's name, for messages", "链路名"},
+    {"url", CONFIG_TEXT, offsetof(struct link_yaml, link.url), 160, 0, 0, NULL, NULL, true,
+     "tcp://ADDRESS:PORT", "地址"},
+    {"timeout", CONFIG_DURATION, offsetof(struct link_yaml, link.timeout_ms), 0, 10, 60000, "500ms",
+     NULL, true, "how long an answer may take", "应答超时"},
+    {"units", CONFIG_SUBTREE, offsetof(struct link_yaml, units), 0, 0, 0, NULL, NULL, true,
+     "the instruments on it", "从站列表"},
+    {0},
+};
+
+struct unit_yaml {
+    int64_t unit;
+    struct edge_unit config;
+    int class_;
+    const struct yaml_node *points;
+};
+
+static const struct config_key unit_keys[] = {
+    {"unit", CONFIG_INT, offsetof(struct unit_yaml, unit), 0, 1, 247, NULL, NULL, true,
+     "its Modbus address", "从站地址"},
+    {"map", CONFIG_PATH, offsetof(struct unit_yaml, config.map), FILE_PATH_SIZE, 0, 0, NULL, NULL,
+     true, "its register map", "寄存器表"},
+    {"name", CONFIG_NAME, offsetof(struct unit_yaml, config.name), 65, 0, 0, NULL, NULL, true,
+     "the second part of its points' names", "设备名，测点名的第二段"},
+    {"interval", CONFIG_DURATION, offsetof(struct unit_yaml, config.interval_ms), 0, 10, DAY_MS,
+     "1s", NULL, true, "how often it is read", "采集周期"},
+    {"class", CONFIG_CHOICE, offsetof(struct unit_yaml, class_), 0, 0, 0, "trend", class_words,
+     true, "safety, compliance or trend: what is kept longest when space runs out", "数据类别"},
+    {"points", CONFIG_SUBTREE, offsetof(struct unit_yaml, points), 0, 0, 0, "", NULL, true,
+     "names from the map; all of it when left out", "测点；省略为全部"},
+    {0},
+};
+
+struct point_yaml {
+    char name[65];
+    int64_t interval_ms;
+    char class_[16];
+};
+
+static const struct config_key point_keys[] = {
+    {"name", CONFIG_NAME, offsetof(struct point_yaml, name), 65, 0, 0, NULL, NULL, true,
+     "the register's name in the map", "寄存器名"},
+    {"interval", CONFIG_DURATION, offsetof(struct point_yaml, interval_ms), 0, 0, DAY_MS, "0s",
+     NULL, true, "0s: as the unit", "采集周期，0s 同设备"},
+    {"class", CONFIG_TEXT, offsetof(struct point_yaml, class_), 16, 0, 0, "", NULL, true,
+     "as the unit when left out", "类别，省略同设备"},
+    {0},
+};
+
+static int class_from_text(const char *text, enum point_class *ret_class)
+{
+    for (int i = 0; class_words[i]; i++)
+        if (strcmp(class_words[i], text) == 0) {
+            *ret_class = (enum point_class)i;
+            return 0;
+        }
+    return ERR_INVALID;
+}
+
+static void read_point(const struct yaml_tree *tree, const struct yaml_node *node,
+                       struct edge_unit *unit, struct config_errors *errors)
+{
+    struct edge_point *point = &unit->points[unit->point_count++];
+    *point = (struct edge_point){.interval_ms = unit->interval_ms,
+                                 .class_ = unit->class_,
+                                 .line = node->line,
+                                 .column = node->column};
+    if (node->type == YAML_SCALAR) {
+        if (!text_is_name(node->text) || text_copy(point->name, sizeof(point->name), node->text))
+            yaml_complain(tree, node, errors, "'%.60s'; expected a register's name", node->text);
+    } else {
+        struct point_yaml from = {0};
+        config_read(tree, node, point_keys, &from, errors);
+        memcpy(point->name, from.name, sizeof(point->name));
+        if (from.interval_ms)
+            point->interval_ms = from.interval_ms;
+        if (from.class_[0] && class_from_text(from.class_, &point->class_))
+            yaml_complain(tree, yaml_member(node, "class"), errors,
+                          "'%s'; expected safety, compliance or trend", from.class_);
+    }
+    for (size_t i = 0; i + 1 < unit->point_count; i++)
+        if (point->name[0] && strcmp(unit->points[i].name, point->name) == 0)
+            yaml_complain(tree, node, errors, "point '%s' is listed already", point->name);
+}
+
+static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node,
+                      struct edge_link *link, struct config_errors *errors)
+{
+    struct unit_yaml from = {0};
+    config_read(tree, node, unit_keys, &from, errors);
+    struct edge_unit *unit = &link->units[link->unit_count++];
+    *unit = from.config;
+    unit->unit = (int)from.unit;
+    unit->class_ = (enum point_class)from.class_;
+    unit->line = node->line;
+    unit->column = node->column;
+    if (!from.points)
+        return;
+    if (from.points->type != YAML_LIST || from.points->count > EDGE_POINTS_MAX) {
+        yaml_complain(tree, from.points, errors, "expected a list of register names");
+        return;
+    }
+    unit->points = calloc(from.points->count + 1, sizeof(*unit->points));
+    for (const struct yaml_node *child = from.points->first; unit->points && child;
+         child = child->next)
+        read_point(tree, child, unit, errors);
+}
+
+static void read_link_url(const struct yaml_tree *tree, const struct yaml_node *node,
+                          struct edge_link *link, struct config_errors *errors)
+{
+    static const char *const later[] = {"rtu://", "rtu+tcp://", "dtu://"};
+    const struct yaml_node *url = yaml_member(node, "url");
+    for (size_t i = 0; url && i < sizeof(later) / sizeof(later[0]); i++)
+        if (strncmp(link->url, later[i], strlen(later[i])) == 0) {
+            yaml_complain(tree, url, errors, "%s links are not driven by this version; use tcp://",
+                          later[i]);
+            return;
+        }
+    if (url && (strncmp(link->url, "tcp://", 6) != 0 ||
+                endpoint_parse(link->url + 6, &link->endpoint) || !link->endpoint.port))
+        yaml_complain(tree, url, errors, "'%s'; expected tcp://ADDRESS:PORT with a numeric address",
+                      link->url);
+}
+
+static void read_link(const struct yaml_tree *tree, const struct yaml_node *node,
+                      struct edge_config *config, struct config_errors *errors)
+{
+    struct link_yaml from = {0};
+    config_read(tree, node, link_keys, &from, errors);
+    struct edge_link *link = &config->links[config->link_count++];
+    *link = from.link;
+    read_link_url(tree, node, link, errors);
+    if (!from.units)
+        return;
+    if (from.units->type != YAML_LIST || !from.units->count || from.units->count > EDGE_UNITS_MAX) {
+        yaml_complain(tree, from.units, errors, "expected a list of 1 to %d units", EDGE_UNITS_MAX);
+        return;
+    }
+    link->units = calloc(from.units->count, sizeof(*link->units));
+    for (const struct yaml_node *child = from.units->first; link->units && child;
+         child = child->next)
+        read_unit(tree, child, link, errors);
+}
+
+/* Unit names make point names: they are unique in the edge, as links' names are. */
+static void check_names(const struct yaml_tree *tree, const struct edge_config *config,
+                        struct config_errors *errors)
+{
+    for (size_t i = 0; i < config->link_count; i++)
+        for (size_t k = 0; k < config->links[i].unit_count; k++) {
+            const struct edge_unit *unit = &config->links[i].units[k];
+            const struct yaml_node at = {.line = unit->line, .column = unit->column};
+            for (size_t j = 0; j <= i; j++)
+                for (size_t n = 0; n < (j < i ? config->links[j].unit_count : k); n++)
+                    if (unit->name[0] && strcmp(config->links[j].units[n].name, unit->name) == 0)
+                        yaml_complain(tree, &at, errors,
+                                      "unit name '%s' is taken already on link '%s'", unit->name,
+                                      config->links[j].name);
+        }
+}
+
+static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
+                      struct config_errors *errors)
+{
+    struct file_yaml file = {0};
+    config_read(tree, yaml_root(tree), file_keys, &file, errors);
+    *config = file.config;
+    struct journal_yaml journal = {0};
+    static const struct yaml_node nothing = {.type = YAML_MAP, .line = 1, .column = 1};
+    config_read(tree, file.journal ? file.journal : &nothing, journal_keys, &journal, errors);
+    memcpy(config->journal_path, journal.path, sizeof(config->journal_path));
+    config->journal_size = journal.size;
+    if (file.broker)
+        broker_config_read(tree, file.broker, &config->broker, errors);
+    if (!file.links)
+        return;
+    if (file.links->type != YAML_LIST || file.links->count > EDGE_LINKS_MAX) {
+        yaml_complain(tree, file.links, errors, "expected a list of at most %d links",
+                      EDGE_LINKS_MAX);
+        return;
+    }
+    config->links = calloc(file.links->count + 1, sizeof(*config->links));
+    for (const struct yaml_node *child = file.links->first; config->links && child;
+         child = child->next)
+        read_link(tree, child, config, errors);
+    check_names(tree, config, errors);
+}
+
+int edge_config_load(const char *path, struct edge_config **ret_config,
+                     struct config_errors *errors)
+{
+    struct yaml_tree *tree = NULL;
+    int err = yaml_read_file(path, &tree, errors);
+    if (err)
+        return err;
+    struct edge_config *config = calloc(1, sizeof(*config));
+    if (config)
+        read_tree(tree, config, errors);
+    yaml_free(tree);
+    if (!config)
+        return ERR_NO_MEMORY;
+    if (errors->count || text_copy(config->file, sizeof(config->file), path)) {
+        edge_config_free(config);
+        return ERR_INVALID;
+    }
+    *ret_config = config;
+    return 0;
+}
+
+void edge_config_free(struct edge_config *config)
+{
+    if (!config)
+        return;
+    for (size_t i = 0; i < config->link_count; i++) {
+        for (size_t n = 0; n < config->links[i].unit_count; n++)
+            free(config->links[i].units[n].points);
+        free(config->links[i].units);
+    }
+    free(config->links);
+    free(config);
+}
+
+void edge_config_print(const struct edge_config *config, struct buffer *out)
+{
+    struct file_yaml file = {.config = *config};
+    struct journal_yaml journal = {.size = config->journal_size};
+    memcpy(journal.path, config->journal_path, sizeof(journal.path));
+    config_print(file_keys, &file, 0, out);
+    buffer_append_text(out, "journal:\n");
+    config_print(journal_keys, &journal, 2, out);
+    broker_config_print(&config->broker, out);
+    buffer_append_text(out, "links:\n");
+    for (size_t i = 0; i < config->link_count; i++) {
+        struct link_yaml link = {.link = config->links[i]};
+        buffer_append_text(out, "  -\n");
+        config_print(link_keys, &link, 4, out);
+        buffer_append_text(out, "    units:\n");
+        for (size_t n = 0; n < link.link.unit_count; n++) {
+            const struct edge_unit *unit = &link.link.units[n];
+            struct unit_yaml from = {
+                .unit = unit->unit, .config = *unit, .class_ = (int)unit->class_};
+            buffer_append_text(out, "      -\n");
+            config_print(unit_keys, &from, 8, out);
+        }
+    }
+}

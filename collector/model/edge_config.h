@@ -1,0 +1,77 @@
+/*
+ * An edge's configuration, edge.yaml (INTERFACES 2). Immutable after loading; owns its arrays.
+ *
+ * Which points a unit has is settled when its register map is read, by whoever may see drivers:
+ * here stand the names as they were written, and none means all of the map's.
+ */
+#ifndef MODEL_EDGE_CONFIG_H
+#define MODEL_EDGE_CONFIG_H
+
+#include "base/attributes.h"
+#include "base/files.h"
+#include "base/sockets.h"
+#include "model/broker_config.h"
+#include "model/config_yaml.h"
+#include "model/stream.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EDGE_LINKS_MAX  900
+#define EDGE_UNITS_MAX  247 /* of one link */
+#define EDGE_POINTS_MAX 50000
+
+enum point_class { CLASS_SAFETY, CLASS_COMPLIANCE, CLASS_TREND };
+
+/* "safety", "compliance", "trend". */
+const char *point_class_name(enum point_class class_);
+/* The stream that keeps its points. */
+enum stream point_class_stream(enum point_class class_);
+
+struct edge_point {
+    char name[65];
+    int64_t interval_ms; /* the unit's unless it says otherwise */
+    enum point_class class_;
+    size_t line, column; /* for mistakes found later */
+};
+
+struct edge_unit {
+    int unit; /* 1..247 */
+    char name[65];
+    char map[FILE_PATH_SIZE];
+    int64_t interval_ms;
+    enum point_class class_;
+    struct edge_point *points; /* NULL: all of the map's */
+    size_t point_count;
+    size_t line, column;
+};
+
+struct edge_link {
+    char name[65];
+    char url[160];
+    struct endpoint endpoint; /* of tcp:// */
+    int64_t timeout_ms;
+    struct edge_unit *units;
+    size_t unit_count;
+};
+
+struct edge_config {
+    char file[FILE_PATH_SIZE];
+    char edge[65], site[65], centre[65];
+    char journal_path[FILE_PATH_SIZE];
+    uint64_t journal_size;
+    struct broker_config broker;
+    char control[FILE_PATH_SIZE]; /* "": none */
+    int64_t drain_ms, stats_ms;
+    struct edge_link *links;
+    size_t link_count;
+};
+
+MUST_CHECK int edge_config_load(const char *path, struct edge_config **ret_config,
+                                struct config_errors *errors);
+void edge_config_free(struct edge_config *config);
+
+/* What was understood, as YAML. */
+void edge_config_print(const struct edge_config *config, struct buffer *out);
+
+#endif
