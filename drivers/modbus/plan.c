@@ -1,0 +1,243 @@
+/*
+ * Points sorted by interval, function, address (longer first) lie in `order`; each read is a slice
+ * of it. A read takes the next point as long as it stays within the bounds: taking greedily from
+ * the lowest address gives the fewest reads. There are never more reads than points, so the arrays
+ * are made once.
+ */
+#include "drivers/modbus/plan.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct sorted {
+    struct plan_point point;
+    size_t index; /* among the points given */
+};
+
+struct read_plan {
+    struct sorted *order;
+    struct plan_read *reads;
+    size_t *read_of; /* by point given */
+    size_t points;
+    size_t count;
+};
+
+static int compare(int64_t a, int64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct sorted *left = a;
+    const struct sorted *right = b;
+    int order = compare(left->point.interval_ms, right->point.interval_ms);
+
+    if (order == 0)
+        order = compare(left->point.function, right->point.function);
+    if (order == 0)
+        order = compare(left->point.address, right->point.address);
+    if (order == 0)
+        order = compare(right->point.length, left->point.length);
+    if (order == 0)
+        order = compare((int64_t)left->index, (int64_t)right->index);
+    return order;
+}
+
+static uint32_t point_end(const struct plan_point *point)
+{
+    return (uint32_t)point->address + point->length;
+}
+
+static uint32_t read_end(const struct plan_read *read)
+{
+    return (uint32_t)read->start + read->count;
+}
+
+static uint32_t bound(uint16_t wanted, uint32_t most)
+{
+    return wanted == 0 || wanted > most ? most : wanted;
+}
+
+static uint32_t read_bound(const struct plan_limits *limits, uint8_t function)
+{
+    return function <= 2 ? bound(limits->max_bits, PLAN_MAX_BITS)
+                         : bound(limits->max_registers, PLAN_MAX_REGISTERS);
+}
+
+static bool takes(const struct plan_read *read, const struct plan_point *point,
+                  const struct plan_limits *limits)
+{
+    uint32_t end = point_end(point) > read_end(read) ? point_end(point) : read_end(read);
+
+    return read->interval_ms == point->interval_ms && read->function == point->function &&
+           point->address <= read_end(read) + bound(limits->max_hole, UINT16_MAX) &&
+           end - read->start <= read_bound(limits, read->function);
+}
+
+/* Makes the read span what its points need. */
+static void fit(struct read_plan *plan, struct plan_read *read)
+{
+    uint32_t end = 0;
+
+    read->start = plan->order[read->first].point.address;
+    for (size_t k = 0; k < read->points; k++) {
+        uint32_t own = point_end(&plan->order[read->first + k].point);
+        end = own > end ? own : end;
+    }
+    read->count = (uint16_t)(end - read->start);
+}
+
+static void begin_read(struct read_plan *plan, size_t first)
+{
+    const struct plan_point *point = &plan->order[first].point;
+
+    plan->reads[plan->count++] = (struct plan_read){.function = point->function,
+                                                    .interval_ms = point->interval_ms,
+                                                    .start = point->address,
+                                                    .count = point->length,
+                                                    .points = 1,
+                                                    .first = first};
+}
+
+static void make_reads(struct read_plan *plan, const struct plan_limits *limits)
+{
+    for (size_t i = 0; i < plan->points; i++) {
+        struct plan_read *last = plan->count > 0 ? &plan->reads[plan->count - 1] : NULL;
+        if (last == NULL || !takes(last, &plan->order[i].point, limits)) {
+            begin_read(plan, i);
+        } else {
+            last->points++;
+            fit(plan, last);
+        }
+        plan->read_of[plan->order[i].index] = plan->count - 1;
+    }
+}
+
+static int check_point(const struct plan_point *point, const struct plan_limits *limits,
+                       struct message *message)
+{
+    if (point->function < 1 || point->function > 4)
+        return message_set(message, ERR_RANGE, "function %d does not read", point->function);
+    if (point->length < 1 || point_end(point) > UINT16_MAX + 1u)
+        return message_set(message, ERR_RANGE,
+                           "address %d: nothing to read, or beyond the last address",
+                           point->address);
+    if (point->length > read_bound(limits, point->function))
+        return message_set(message, ERR_RANGE,
+                           "address %d: a value of %d registers does not fit into reads of at "
+                           "most %u",
+                           point->address, point->length, read_bound(limits, point->function));
+    return 0;
+}
+
+int read_plan_new(const struct plan_point *points, size_t count, const struct plan_limits *limits,
+                  struct read_plan **ret_plan, struct message *message)
+{
+    struct read_plan *plan = calloc(1, sizeof *plan);
+    int err = message_set(message, ERR_NO_MEMORY, "out of memory");
+
+    if (plan == NULL)
+        goto out;
+    plan->points = count;
+    plan->order = calloc(count + 1, sizeof plan->order[0]);
+    plan->reads = calloc(count + 1, sizeof plan->reads[0]);
+    plan->read_of = calloc(count + 1, sizeof plan->read_of[0]);
+    if (plan->order == NULL || plan->reads == NULL || plan->read_of == NULL)
+        goto out;
+    for (size_t i = 0; i < count; i++) {
+        err = check_point(&points[i], limits, message);
+        if (err != 0)
+            goto out;
+        plan->order[i] = (struct sorted){.point = points[i], .index = i};
+    }
+    qsort(plan->order, count, sizeof plan->order[0], by_place);
+    make_reads(plan, limits);
+    *ret_plan = plan;
+    plan = NULL;
+    err = 0;
+out:
+    read_plan_free(plan);
+    return err;
+}
+
+void read_plan_free(struct read_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    free(plan->order);
+    free(plan->reads);
+    free(plan->read_of);
+    free(plan);
+}
+
+size_t read_plan_count(const struct read_plan *plan)
+{
+    return plan->count;
+}
+
+const struct plan_read *read_plan_at(const struct read_plan *plan, size_t read)
+{
+    return &plan->reads[read];
+}
+
+size_t read_plan_point(const struct read_plan *plan, size_t read, size_t k)
+{
+    return plan->order[plan->reads[read].first + k].index;
+}
+
+uint16_t read_plan_offset(const struct read_plan *plan, size_t read, size_t k)
+{
+    const struct plan_read *at = &plan->reads[read];
+    return (uint16_t)(plan->order[at->first + k].point.address - at->start);
+}
+
+size_t read_plan_read_of(const struct read_plan *plan, size_t point)
+{
+    return plan->read_of[point];
+}
+
+/* How many points stay in the earlier part: 0 when every point overlaps the next. */
+static size_t split_place(const struct read_plan *plan, const struct plan_read *read)
+{
+    uint32_t end = point_end(&plan->order[read->first].point);
+    uint32_t widest = 0;
+    size_t place = 0;
+    size_t off_middle = 0;
+
+    for (size_t k = 1; k < read->points; k++) {
+        const struct plan_point *point = &plan->order[read->first + k].point;
+        if (point->address >= end) {
+            uint32_t hole = point->address - end;
+            size_t off = 2 * k > read->points ? 2 * k - read->points : read->points - 2 * k;
+            if (place == 0 || hole > widest || (hole == widest && off < off_middle)) {
+                place = k;
+                widest = hole;
+                off_middle = off;
+            }
+        }
+        end = point_end(point) > end ? point_end(point) : end;
+    }
+    return place;
+}
+
+int read_plan_split(struct read_plan *plan, size_t read, size_t *ret_new)
+{
+    struct plan_read *early = &plan->reads[read];
+    size_t place = split_place(plan, early);
+    struct plan_read *late;
+
+    if (place == 0)
+        return ERR_NOT_FOUND;
+    late = &plan->reads[plan->count];
+    *late = *early;
+    late->first += place;
+    late->points -= place;
+    early->points = place;
+    fit(plan, early);
+    fit(plan, late);
+    for (size_t k = 0; k < late->points; k++)
+        plan->read_of[plan->order[late->first + k].index] = plan->count;
+    *ret_new = plan->count++;
+    return 0;
+}
