@@ -128,7 +128,7 @@ static void *tree_alloc(struct yaml_tree *tree, size_t size)
     return block->bytes;
 }
 
-void yaml_free(struct yaml_tree *tree)
+void yaml_tree_free(struct yaml_tree *tree)
 {
     if (!tree)
         return;
@@ -363,7 +363,7 @@ int yaml_read_text(const char *file, const char *text, size_t len, struct yaml_t
     tree->len = len - bom;
     tree->text = malloc(tree->len + 1);
     if (!tree->text || text_copy(tree->file, sizeof(tree->file), file)) {
-        yaml_free(tree);
+        yaml_tree_free(tree);
         return ERR_NO_MEMORY;
     }
     memcpy(tree->text, text + bom, tree->len);
@@ -380,7 +380,7 @@ int yaml_read_text(const char *file, const char *text, size_t len, struct yaml_t
     if (!err && errors->count > before)
         err = ERR_INVALID;
     if (err) {
-        yaml_free(tree);
+        yaml_tree_free(tree);
         return err;
     }
     *ret_tree = tree;

@@ -50,7 +50,13 @@ MUST_CHECK int yaml_read_file(const char *path, struct yaml_tree **ret_tree,
                               struct config_errors *errors);
 MUST_CHECK int yaml_read_text(const char *file, const char *text, size_t len,
                               struct yaml_tree **ret_tree, struct config_errors *errors);
-void yaml_free(struct yaml_tree *tree);
+void yaml_tree_free(struct yaml_tree *tree);
+/* A name that must not become a symbol: libyaml exports a yaml_free of its own, which ours would
+ * replace inside the library. */
+static inline void yaml_free(struct yaml_tree *tree)
+{
+    yaml_tree_free(tree);
+}
 const struct yaml_node *yaml_root(const struct yaml_tree *tree);
 const struct yaml_node *yaml_member(const struct yaml_node *map, const char *key);
 
