@@ -190,7 +190,9 @@ static int add_loss(struct source_epoch *epoch, const struct record_loss *loss)
 /* A loss of a range counts it as received; its samples are the ledger's. */
 static int book_loss(struct source_epoch *epoch, const struct record_loss *loss)
 {
-    if (loss->first > loss->last)
+    /* A range that was told before (an edge that restarted tells it again) is booked once. */
+    if (loss->first > loss->last ||
+        intervals_contain_all(&epoch->received[loss->of], loss->first, loss->last))
         return 0;
     int err = add_loss(epoch, loss);
     if (!err)

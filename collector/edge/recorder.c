@@ -15,10 +15,10 @@
  * record under construction for them. A stream's clock starts with the first sample added to any of
  * its groups and closes them all together, so that a commit serves many records.
  *
- * Where the journal is full, room is made before the append is tried again; where none can be made,
- * the written record is held and the queue fills behind it: what finds the queue full is counted as
- * refused and told. The loss records of making room go to stream a, so a held record's sequence, of
- * another stream, stays right.
+ * Where the journal is full, room is made before the commit is tried again; where none can be made,
+ * the journal's memory fills, then one written record is held, then the queue fills behind it: what
+ * finds the queue full is counted as refused and told. The loss records of making room go to stream
+ * a, so a held record's sequence, of another stream, stays right.
  */
 
 #define QUEUE_BATCHES  4096
@@ -42,6 +42,7 @@ struct group {
     uint32_t *points; /* indexes of the points it names, in the order of their numbers */
     size_t point_count;
     char birth[BIRTH_SIZE];
+    char old_birth[BIRTH_SIZE]; /* of the epoch before, while its records are recorded anew */
     struct record_data *data;
 };
 
@@ -60,6 +61,7 @@ struct place { /* where a point is recorded */
 struct recorder {
     struct recorder_options options;
     struct queue *queue;
+    uint64_t run_first[STREAM_COUNT]; /* the first sequence of this run */
     struct group *groups;
     size_t group_count;
     struct place *places;
@@ -157,11 +159,12 @@ static int make_room(struct recorder *recorder, struct now now, struct message *
                            "the journal is full and holds nothing that may be dropped: enlarge "
                            "journal.size or the disk");
     if (victim.first <= victim.last) {
+        uint64_t seq = journal_next_seq(journal, STREAM_A);
         err = append_loss(recorder, &victim, now, message);
-        if (!err)
-            err = journal_commit(journal, message);
-        if (err)
-            return err;
+        /* Stream a is written first and has room of its own; the others may still find none. */
+        int commit_err = err ? err : journal_commit(journal, message);
+        if (journal_durable(journal, STREAM_A) < seq)
+            return commit_err;
     }
     err = journal_drop(journal, &victim, message);
     if (!err)
@@ -169,16 +172,25 @@ static int make_room(struct recorder *recorder, struct now now, struct message *
     return err;
 }
 
-/* Appends the record in `held`, making room where there is none; it stays held on failure. */
+/* Commits, freeing what must go where the journal is full. */
+static int commit(struct recorder *recorder, struct now now, struct message *message)
+{
+    int err = journal_commit(recorder->options.journal, message);
+    for (int try = 0; err == ERR_FULL && try < ROOM_TRIES; try++) {
+        err = make_room(recorder, now, message);
+        if (!err)
+            err = journal_commit(recorder->options.journal, message);
+    }
+    return err;
+}
+
+/* Appends the record in `held`, where too much waits after a commit; it stays held on failure. */
 static int append_held(struct recorder *recorder, struct now now, struct message *message)
 {
     struct held *held = &recorder->held;
-    int err = ERR_FULL;
-    for (int try = 0; err == ERR_FULL && try < ROOM_TRIES; try++) {
+    int err = append(recorder, &held->payload, held->stream, held->points, now, message);
+    if (err == ERR_FULL && !commit(recorder, now, message))
         err = append(recorder, &held->payload, held->stream, held->points, now, message);
-        if (err == ERR_FULL && make_room(recorder, now, message))
-            break;
-    }
     if (!err)
         held->points = 0;
     return err;
@@ -232,7 +244,7 @@ static int introduce(struct recorder *recorder, const struct journal_report *rep
         err = append_loss(recorder, &report->losses[i], now, message);
     for (size_t i = 0; !err && i < recorder->group_count; i++)
         err = append_birth(recorder, &recorder->groups[i], now, message);
-    return err ? err : journal_commit(recorder->options.journal, message);
+    return err ? err : commit(recorder, now, message);
 }
 
 /* ---- life ---- */
@@ -276,8 +288,10 @@ int recorder_new(const struct recorder_options *options, const struct journal_re
     pthread_mutex_init(&recorder->lock, NULL);
     buffer_init(&recorder->payload, RECORD_MAX_BYTES);
     buffer_init(&recorder->held.payload, RECORD_MAX_BYTES);
-    for (int stream = 0; stream < STREAM_COUNT; stream++)
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
         recorder->due_us[stream] = NEVER;
+        recorder->run_first[stream] = journal_next_seq(options->journal, stream);
+    }
     size_t batches = options->queue_batches ? options->queue_batches : QUEUE_BATCHES;
     recorder->queue = queue_new(batches, sizeof(struct batch), release_batch);
     int err = recorder->queue ? make_groups(recorder) : ERR_NO_MEMORY;
@@ -387,7 +401,7 @@ static int work(struct recorder *recorder, struct now now, bool all, struct mess
     if (!err)
         err = close_due(recorder, now, all, message);
     if (journal_pending(recorder->options.journal)) {
-        int commit_err = journal_commit(recorder->options.journal, message);
+        int commit_err = commit(recorder, now, message);
         err = err ? err : commit_err;
     }
     set_status(recorder, err, message);
@@ -411,13 +425,65 @@ int recorder_flush(struct recorder *recorder, struct now now, struct message *me
     return work(recorder, now, true, message);
 }
 
+/* ---- a new epoch ---- */
+
+struct again {
+    struct recorder *recorder;
+    char epoch[EPOCH_SIZE]; /* the old one */
+    struct now now;
+    struct message *message;
+};
+
+/* A record of this run in the old epoch: its samples go into the new one. */
+static int record_again(void *self, const char *epoch, char letter,
+                        const struct journal_frame *frame)
+{
+    struct again *again = self;
+    struct recorder *recorder = again->recorder;
+    const char *at = strchr(STREAM_LETTERS, letter);
+    struct record record;
+    if (strcmp(epoch, again->epoch) != 0 || !at ||
+        frame->seq < recorder->run_first[at - STREAM_LETTERS] ||
+        record_parse(frame->payload, frame->len, &record, NULL))
+        return 0;
+    const struct group *group = NULL;
+    for (size_t i = 0; i < recorder->group_count; i++)
+        if (strcmp(recorder->groups[i].old_birth, record.birth) == 0)
+            group = &recorder->groups[i];
+    int err = 0;
+    for (size_t i = 0; !err && group && i < record.sample_count; i++) {
+        if (record.samples[i].point >= group->point_count)
+            continue;
+        record.samples[i].point = group->points[record.samples[i].point];
+        err = add_sample(recorder, &record.samples[i], again->now, again->message);
+    }
+    record_release(&record);
+    return err;
+}
+
 int recorder_new_epoch(struct recorder *recorder, struct now now, struct message *message)
 {
+    struct again again = {.recorder = recorder, .now = now, .message = message};
+    struct journal *journal = recorder->options.journal;
     int err = recorder_flush(recorder, now, message);
-    struct journal_report report;
+    if (err)
+        return err;
+    memcpy(again.epoch, journal_epoch(journal), sizeof(again.epoch));
+    for (size_t i = 0; i < recorder->group_count; i++)
+        memcpy(recorder->groups[i].old_birth, recorder->groups[i].birth, BIRTH_SIZE);
+    err = journal_new_epoch(journal, message);
+    static const struct journal_report nothing = {0};
     if (!err)
-        err = journal_new_epoch(recorder->options.journal, &report, message);
-    return err ? err : introduce(recorder, &report, now, message);
+        err = introduce(recorder, &nothing, now, message);
+    if (!err)
+        err = journal_scan(recorder->options.folder, record_again, NULL, &again, message);
+    if (!err)
+        err = recorder_flush(recorder, now, message);
+    for (int stream = 0; stream < STREAM_COUNT; stream++)
+        recorder->run_first[stream] = 1;
+    if (!err)
+        journal_drop_retired(journal);
+    return err;
 }
 
 void recorder_get_status(struct recorder *recorder, struct recorder_status *ret_status)

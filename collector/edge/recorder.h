@@ -26,6 +26,7 @@ struct recorder;
 
 struct recorder_options {
     struct journal *journal;
+    const char *folder; /* of the journal */
     const char *edge, *site;
     const char *boot; /* this boot's identity */
     const struct point_info *points;
@@ -62,7 +63,8 @@ int64_t recorder_step(struct recorder *recorder, struct now now);
 /* Takes all that waits, closes every record and commits: before a stop. */
 MUST_CHECK int recorder_flush(struct recorder *recorder, struct now now, struct message *message);
 
-/* Begins a new epoch of the journal (a restored disk): the losses of the old one, then births. */
+/* Begins a new epoch of the journal (a restored disk). What this run had recorded in the old one,
+ * under numbers that the centre knows with other contents, is recorded anew. */
 MUST_CHECK int recorder_new_epoch(struct recorder *recorder, struct now now,
                                   struct message *message);
 

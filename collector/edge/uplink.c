@@ -36,7 +36,7 @@ struct under_way {
 };
 
 struct lane {
-    struct journal_reader *reader;
+    struct journal_reader *live, *backlog; /* each reads in order: no jumping to and fro */
     struct intervals received;
     struct intervals have;
     uint64_t live_next;
@@ -66,9 +66,12 @@ static int open_lanes(struct uplink *uplink)
 {
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         struct lane *lane = &uplink->lanes[stream];
-        journal_reader_close(lane->reader);
-        lane->reader = NULL;
-        int err = journal_reader_open(uplink->options.journal, stream, 1, &lane->reader);
+        journal_reader_close(lane->live);
+        journal_reader_close(lane->backlog);
+        lane->live = lane->backlog = NULL;
+        int err = journal_reader_open(uplink->options.journal, stream, 1, &lane->live);
+        if (!err)
+            err = journal_reader_open(uplink->options.journal, stream, 1, &lane->backlog);
         if (!err)
             err = journal_received(uplink->options.journal, stream, &lane->received);
         if (err)
@@ -128,7 +131,8 @@ void uplink_free(struct uplink *uplink)
     if (!uplink)
         return;
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        journal_reader_close(uplink->lanes[stream].reader);
+        journal_reader_close(uplink->lanes[stream].live);
+        journal_reader_close(uplink->lanes[stream].backlog);
         intervals_release(&uplink->lanes[stream].received);
         intervals_release(&uplink->lanes[stream].have);
     }
@@ -181,7 +185,7 @@ void uplink_state(const struct uplink *uplink, struct now now, bool up, struct b
     (void)!text_copy(state.epoch, sizeof(state.epoch), journal_epoch(options->journal));
     for (int stream = 0; stream < STREAM_COUNT; stream++)
         state.last[stream] = journal_durable(options->journal, stream);
-    state.total = journal_points(options->journal);
+    state.total = journal_durable_points(options->journal);
     edge_state_write(out, &state);
 }
 
@@ -249,7 +253,10 @@ static void retire(struct uplink *uplink)
     uplink->under_way_count = kept;
 }
 
-static int take_receipt_stream(struct uplink *uplink, int stream, const struct receipt_stream *from)
+/* `anew`: the first receipt of a run of the centre says all it holds; it may be less than an
+ * earlier run had (a restored centre), and then it counts. */
+static int take_receipt_stream(struct uplink *uplink, int stream, const struct receipt_stream *from,
+                               bool anew)
 {
     struct lane *lane = &uplink->lanes[stream];
     struct intervals set;
@@ -258,7 +265,10 @@ static int take_receipt_stream(struct uplink *uplink, int stream, const struct r
     for (size_t i = 0; !err && i < from->also_count; i++)
         err = intervals_add(&set, from->also[i].first, from->also[i].last);
     if (!err)
-        err = journal_receive(uplink->options.journal, stream, &set);
+        err = anew ? journal_receive_anew(uplink->options.journal, stream, &set)
+                   : journal_receive(uplink->options.journal, stream, &set);
+    if (!err && anew)
+        intervals_clear(&lane->received);
     if (!err)
         err = intervals_add_all(&lane->received, &set);
     if (!err)
@@ -279,17 +289,6 @@ static bool goes_beyond(const struct uplink *uplink, const struct receipt *recei
     return false;
 }
 
-/* The centre's run lost what an earlier one had received (a restored centre): believe it. */
-static int forget_received(struct uplink *uplink, const struct receipt *receipt)
-{
-    for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        struct lane *lane = &uplink->lanes[stream];
-        if (receipt->streams[stream].present)
-            intervals_clear(&lane->received);
-    }
-    return 0;
-}
-
 static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
                       struct message *message)
 {
@@ -308,11 +307,9 @@ static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
         return 0;
     }
     bool first = strcmp(uplink->receipt_nonce, receipt.nonce) != 0;
-    if (first)
-        err = forget_received(uplink, &receipt);
     for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
         if (receipt.streams[stream].present)
-            err = take_receipt_stream(uplink, stream, &receipt.streams[stream]);
+            err = take_receipt_stream(uplink, stream, &receipt.streams[stream], first);
     if (!err && first)
         err = reset(uplink);
     if (err)
@@ -399,11 +396,12 @@ static enum topic_kind topic_for(const struct journal_frame *frame, bool live)
 static int send_one(struct uplink *uplink, struct now now, int stream, uint64_t seq, bool live)
 {
     struct lane *lane = &uplink->lanes[stream];
-    if (journal_reader_position(lane->reader) != seq)
-        journal_reader_seek(lane->reader, seq);
+    struct journal_reader *reader = live ? lane->live : lane->backlog;
+    if (journal_reader_position(reader) != seq)
+        journal_reader_seek(reader, seq);
     struct journal_frame frame;
     struct interval gap;
-    int err = journal_reader_next(lane->reader, &frame, &gap);
+    int err = journal_reader_next(reader, &frame, &gap);
     if (err == ERR_GAP)
         return intervals_add(&lane->have, gap.first, gap.last);
     if (!err)

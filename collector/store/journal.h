@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "model/intervals.h"
 #include "model/record.h"
+#include "store/journal_io.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,8 @@ struct journal_options {
     uint64_t limit_bytes;   /* of all segments together; 0: the disk's own */
     uint32_t segment_bytes; /* of one segment; 0: 16 MiB, less where limit_bytes is small */
     struct journal_owner owner;
+    bool verify;                 /* at opening, scan every segment that is not wholly received */
+    const struct journal_io *io; /* NULL: the machine's own */
 };
 
 /* Sequences that no reader will ever see, found at opening or made by dropping. */
@@ -74,7 +77,8 @@ struct journal_loss {
     uint64_t first, last;
     int64_t from_ms, to_ms;
     uint64_t points;
-    char cause[16]; /* restart: reserved, never durable · damage · space · epoch */
+    uint64_t segment_first; /* of a victim: which segment */
+    char cause[16];         /* restart: reserved, never durable · damage · space · epoch */
 };
 
 #define JOURNAL_MAX_LOSSES 64
@@ -97,13 +101,14 @@ MUST_CHECK int journal_open(const struct journal_options *options, struct journa
 /* Commits, writes the marks so that the next opening is clean, closes. NULL is fine. */
 void journal_close(struct journal *journal);
 
-/* This journal's identity, 32 hex digits. */
+/* This journal's identity, 32 hex digits. Changed by journal_new_epoch alone. */
 const char *journal_epoch(const struct journal *journal);
 
-/* Begins a new epoch: sequences start at 1 again; the records of the old one are told as losses
- * (those not received), and their segments freed once the caller has committed those. */
-MUST_CHECK int journal_new_epoch(struct journal *journal, struct journal_report *ret_report,
-                                 struct message *message);
+/* Begins a new epoch: sequences start at 1 again, nothing is received. The old epoch's segments
+ * stay on disk, for journal_scan, until journal_drop_retired or until space runs out. Readers must
+ * be opened anew. Appender's thread. */
+MUST_CHECK int journal_new_epoch(struct journal *journal, struct message *message);
+void journal_drop_retired(struct journal *journal);
 
 /* The sequence the next append to `stream` will get. */
 uint64_t journal_next_seq(const struct journal *journal, int stream);
@@ -111,16 +116,16 @@ uint64_t journal_next_seq(const struct journal *journal, int stream);
 /* Samples appended in this epoch, all streams. */
 uint64_t journal_points(const struct journal *journal);
 
-/*
- * Appends in memory. 0; ERR_FULL when the limit or the disk is full: free something with
- * journal_victim and journal_drop, then again; ERR_RANGE when too large; ERR_IO (message).
- */
+/* Appends in memory. 0; ERR_FULL while too much waits for a disk that takes nothing; ERR_RANGE when
+ * too large. */
 MUST_CHECK int journal_append(struct journal *journal, int stream, const char *origin,
                               const void *payload, size_t len, uint32_t points, int64_t wall_ms,
                               int64_t mono_us, uint64_t *ret_seq, struct message *message);
 
-/* Makes all that was appended durable, then visible. After an I/O error the frames are kept in
- * memory and written anew into a fresh segment: a failed fsync is never believed twice. */
+/* Makes all that was appended durable, then visible, the first letter's stream first. After an I/O
+ * error the frames are kept in memory and written anew into a fresh segment: a failed fsync is
+ * never believed twice. ERR_FULL when the limit or the disk is full: free something with
+ * journal_victim and journal_drop, then commit again; what fitted is durable. */
 MUST_CHECK int journal_commit(struct journal *journal, struct message *message);
 
 /* Bytes appended and not yet durable. */
@@ -128,6 +133,9 @@ size_t journal_pending(const struct journal *journal);
 
 /* The greatest durable sequence of a stream (0: none). Any thread. */
 uint64_t journal_durable(const struct journal *journal, int stream);
+
+/* Samples durable in this epoch, all streams. Any thread. */
+uint64_t journal_durable_points(const struct journal *journal);
 
 /* The first sequence still on disk (durable + 1 when none). Any thread. */
 uint64_t journal_first(const struct journal *journal, int stream);
@@ -145,6 +153,10 @@ MUST_CHECK int journal_subscribe(struct journal *journal, void (*notify)(void *s
  * Appender's thread or any one other. Numbers beyond the durable end: ERR_RANGE, nothing added. */
 MUST_CHECK int journal_receive(struct journal *journal, int stream,
                                const struct intervals *received);
+
+/* The receiver holds this much and no more (it was restored from a backup): replaces the set. */
+MUST_CHECK int journal_receive_anew(struct journal *journal, int stream,
+                                    const struct intervals *received);
 
 /* Copies the received set of a stream into `out` (initialised). Any thread. */
 MUST_CHECK int journal_received(struct journal *journal, int stream, struct intervals *out);

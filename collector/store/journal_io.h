@@ -16,7 +16,8 @@ struct journal_io {
     void (*close)(void *self, int fd);
     int (*pwrite)(void *self, int fd, const void *data, size_t len, uint64_t offset);
     int (*pread)(void *self, int fd, void *data, size_t len, uint64_t offset, size_t *ret_len);
-    /* Makes what was written durable. A failure is final for this descriptor: never believed again. */
+    /* Makes what was written durable. A failure is final for this descriptor: never believed again.
+     */
     int (*sync)(void *self, int fd);
     int (*size)(void *self, int fd, uint64_t *ret_size);
     int (*truncate)(void *self, int fd, uint64_t size);

@@ -2,10 +2,10 @@
  * One segment of a journal as bytes: a header with the appender's state, then frames. Encoding and
  * decoding only; pure, any thread.
  *
- *   header  magic u32 · version u16 · letter u8 · 0 u8 · epoch 32 hex · first seq u64 · points before
- *           u64 · made (UTC ms) i64 · state length u32 · CRC-32C u32 · state
- *   frame   magic u32 · CRC-32C u32 · payload length u32 · points u32 · seq u64 · wall i64 · mono i64
- *           · stream points u64 · origin length u16 · 0 u16 · 0 u32 · origin · payload
+ *   header  magic u32 · version u16 · letter u8 · 0 u8 · epoch 32 hex · first seq u64 · points
+ * before u64 · made (UTC ms) i64 · state length u32 · CRC-32C u32 · state frame   magic u32 ·
+ * CRC-32C u32 · payload length u32 · points u32 · seq u64 · wall i64 · mono i64 · stream points u64
+ * · origin length u16 · 0 u16 · 0 u32 · origin · payload
  *
  * Little-endian. A frame's CRC also covers the segment's epoch and first sequence and the frame's
  * place in the file, so that a stale or misdirected block is noticed.
@@ -25,6 +25,7 @@
 #define SEGMENT_HEADER_SIZE 72
 #define SEGMENT_STATE_MAX   (4 * 1024 * 1024)
 #define FRAME_HEADER_SIZE   56
+#define FRAME_FIRST_BYTE    'C'
 #define FRAME_MAX_SIZE      (FRAME_HEADER_SIZE + JOURNAL_MAX_ORIGIN + JOURNAL_MAX_PAYLOAD)
 
 struct segment_header {
