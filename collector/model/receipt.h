@@ -1,6 +1,9 @@
 /*
  * Small messages between centre and edge beside records: receipts ("durable through N"),
  * requests, presence of either side. JSON as in INTERFACES 3. Pure, plain data.
+ *
+ * Readers are as strict as record_parse: ERR_INVALID or ERR_RANGE, the message names the member;
+ * unknown members and letters of streams are passed over. Writers fail only by `out`.
  */
 #ifndef MODEL_RECEIPT_H
 #define MODEL_RECEIPT_H
@@ -33,7 +36,8 @@ MUST_CHECK int receipt_parse(const char *text, size_t len, struct receipt *ret_r
                              struct message *message);
 void receipt_write(struct buffer *out, const struct receipt *receipt);
 
-/* Fills one stream of a receipt from what has been received. */
+/* Fills one stream of a receipt from what has been received. Of more ranges than fit the lowest are
+ * told, which free the most, and the newest, where the live records are. */
 void receipt_set(struct receipt_stream *stream, const struct intervals *received);
 
 /* The edge's presence, {edge}/state: retained, and its will with up=false. */
