@@ -51,7 +51,6 @@ struct db_stmt {
 
 struct db {
     sqlite3 *handle;
-    char *path;
     enum db_mode mode;
     struct clock *clock;
     int64_t statement_us;
@@ -65,6 +64,7 @@ struct db {
     int checkpoint_err;
     struct db_stmt *stmts;
     size_t stmt_count;
+    char path[];
 };
 
 static int map_code(int code)
@@ -150,20 +150,19 @@ static int query(struct db *db, const char *sql, int64_t *ret_number, char *ret_
                  struct message *message)
 {
     sqlite3_stmt *stmt = NULL;
+    int err = 0;
     int code = sqlite3_prepare_v2(db->handle, sql, -1, &stmt, NULL);
 
     if (code == SQLITE_OK)
         code = sqlite3_step(stmt);
-    if (code == SQLITE_ROW) {
-        const unsigned char *text = sqlite3_column_text(stmt, 0);
-        if (ret_text != NULL)
-            snprintf(ret_text, size, "%s", text != NULL ? (const char *)text : "");
-        if (ret_number != NULL)
-            *ret_number = sqlite3_column_int64(stmt, 0);
-        sqlite3_finalize(stmt);
-        return 0;
-    }
-    int err = fail(db, code == SQLITE_DONE ? SQLITE_ERROR : code, message, "read");
+    const unsigned char *text = code == SQLITE_ROW ? sqlite3_column_text(stmt, 0) : NULL;
+    if (text == NULL)
+        err = fail(db, code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_ERROR : code, message,
+                   "read");
+    else if (ret_text != NULL)
+        snprintf(ret_text, size, "%s", (const char *)text);
+    if (err == 0 && ret_number != NULL)
+        *ret_number = sqlite3_column_int64(stmt, 0);
     sqlite3_finalize(stmt);
     return err;
 }
@@ -243,33 +242,14 @@ static int quick_check(struct db *db, bool *ret_checked, struct message *message
     return 0;
 }
 
-static int prepare_all(struct db *db, const struct db_schema *schema, struct message *message)
-{
-    db->stmts = calloc(schema->statement_count + 1, sizeof *db->stmts);
-    if (db->stmts == NULL)
-        return message_set(message, ERR_NO_MEMORY, "no memory to open %s", db->path);
-    for (size_t i = 0; i < schema->statement_count; i++) {
-        db->stmts[i].db = db;
-        int code = sqlite3_prepare_v3(db->handle, schema->statements[i], -1,
-                                      SQLITE_PREPARE_PERSISTENT, &db->stmts[i].handle, NULL);
-        if (code != SQLITE_OK)
-            return fail(db, code, message, "prepare the statements of");
-        db->stmt_count = i + 1;
-    }
-    return 0;
-}
-
 static struct db *db_new(const struct db_options *options)
 {
-    struct db *db = calloc(1, sizeof *db);
+    size_t size = strlen(options->path) + 1;
+    struct db *db = calloc(1, sizeof *db + size);
 
     if (db == NULL)
         return NULL;
-    db->path = strdup(options->path);
-    if (db->path == NULL) {
-        free(db);
-        return NULL;
-    }
+    memcpy(db->path, options->path, size);
     db->mode = options->mode;
     db->clock = options->clock != NULL ? options->clock : clock_real();
     db->statement_us = options->statement_us > 0 ? options->statement_us : STATEMENT_US;
@@ -303,6 +283,7 @@ int db_open(const struct db_options *options, const struct db_schema *schema, st
 {
     struct db_report report = {0};
     int version = 0;
+    size_t first = 0;
     struct db *db = db_new(options);
 
     if (db == NULL)
@@ -317,7 +298,7 @@ int db_open(const struct db_options *options, const struct db_schema *schema, st
     if (err == 0)
         err = db_schema_migrate(db, schema, version, message);
     if (err == 0)
-        err = prepare_all(db, schema, message);
+        err = db_add_statements(db, schema->statements, schema->statement_count, &first, message);
     if (err != 0) {
         /* Not even a checkpoint: what is damaged stays as it was found. */
         if (db->handle != NULL)
@@ -344,7 +325,6 @@ void db_close(struct db *db)
     }
     sqlite3_close(db->handle);
     free(db->stmts);
-    free(db->path);
     free(db);
 }
 
@@ -360,8 +340,7 @@ const char *db_path(const struct db *db)
 
 /* ---- transactions ----------------------------------------------------------------------- */
 
-/* Nothing of the open transaction may be stored any more. */
-static int break_transaction(struct db *db, int err)
+int db_break(struct db *db, int err)
 {
     if (db->transaction == TRANSACTION_OPEN) {
         db->transaction = TRANSACTION_BROKEN;
@@ -411,11 +390,6 @@ void db_rollback(struct db *db)
     db->broken_err = 0;
 }
 
-bool db_in_transaction(const struct db *db)
-{
-    return db->transaction != TRANSACTION_NONE;
-}
-
 int db_checkpoint(struct db *db, struct message *message)
 {
     if (db->mode != DB_WRITER)
@@ -443,6 +417,28 @@ int64_t db_log_bytes(const struct db *db)
 }
 
 /* ---- statements ------------------------------------------------------------------------- */
+
+int db_add_statements(struct db *db, const char *const *sql, size_t count, size_t *ret_first,
+                      struct message *message)
+{
+    size_t first = db->stmt_count;
+    struct db_stmt *stmts = reallocarray(db->stmts, first + count + 1, sizeof *stmts);
+
+    if (stmts == NULL)
+        return message_set(message, ERR_NO_MEMORY, "no memory to open %s", db->path);
+    db->stmts = stmts;
+    for (size_t i = 0; i < count; i++) {
+        struct db_stmt *stmt = &stmts[first + i];
+        *stmt = (struct db_stmt){.db = db};
+        int code = sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                      &stmt->handle, NULL);
+        if (code != SQLITE_OK)
+            return fail(db, code, message, "prepare the statements of");
+        db->stmt_count++;
+    }
+    *ret_first = first;
+    return 0;
+}
 
 struct db_stmt *db_stmt(struct db *db, size_t index)
 {
@@ -486,9 +482,7 @@ void db_bind_double(struct db_stmt *stmt, int index, double value)
 
 void db_bind_text(struct db_stmt *stmt, int index, const char *text)
 {
-    if (text == NULL)
-        db_bind_null(stmt, index);
-    else
+    if (text != NULL)
         keep_bind_error(stmt, map_code(sqlite3_bind_text(stmt->handle, index, text, -1, NULL)));
 }
 
@@ -498,11 +492,6 @@ void db_bind_blob(struct db_stmt *stmt, int index, const void *data, size_t len)
     const void *bytes = len > 0 ? data : "";
 
     keep_bind_error(stmt, map_code(sqlite3_bind_blob64(stmt->handle, index, bytes, len, NULL)));
-}
-
-void db_bind_null(struct db_stmt *stmt, int index)
-{
-    keep_bind_error(stmt, map_code(sqlite3_bind_null(stmt->handle, index)));
 }
 
 /* May it run at all? */
@@ -544,7 +533,7 @@ int db_next(struct db_stmt *stmt, struct message *message)
                   : fail(db, code, message, sqlite3_stmt_readonly(stmt->handle) ? "read" : "write");
     }
     if (err != ERR_NOT_FOUND)
-        break_transaction(db, err);
+        db_break(db, err);
     db_reset(stmt);
     return err;
 }

@@ -74,7 +74,10 @@ MUST_CHECK int db_begin(struct db *db, struct message *message);
  * connection is no longer to be trusted: close, and open again. */
 MUST_CHECK int db_commit(struct db *db, struct message *message);
 void db_rollback(struct db *db);
-bool db_in_transaction(const struct db *db);
+
+/* What was to go in together cannot: the open transaction, if any, will not be committed, as after
+ * a step that failed. Returns `err`. */
+int db_break(struct db *db, int err);
 
 /* Moves the log into the file and empties it; ERR_AGAIN while a reader still needs it. Commits do
  * so by themselves when it has grown; theirs that failed is told by db_checkpoint_error. */
@@ -86,17 +89,22 @@ int64_t db_log_bytes(const struct db *db);
 
 /* ---- statements ---- */
 
+/* For helpers that bring their own: statement i of them is db_stmt(db, *ret_first + i). At opening
+ * only: what db_stmt gave before is void. */
+MUST_CHECK int db_add_statements(struct db *db, const char *const *sql, size_t count,
+                                 size_t *ret_first, struct message *message);
+
 /* The schema's statement of that number, reset, with nothing bound. */
 struct db_stmt *db_stmt(struct db *db, size_t index);
 
-/* Parameters count from 1. Text and blobs are not copied: they must live until db_run returns, or
- * until the next db_stmt or db_reset. A bind that fails is told by the next step. */
+/* Parameters count from 1; those not bound are null. Text and blobs are not copied: they must live
+ * until db_run returns, or until the next db_stmt or db_reset. A bind that fails is told by the
+ * next step. */
 void db_bind_i64(struct db_stmt *stmt, int index, int64_t value);
 void db_bind_u64(struct db_stmt *stmt, int index, uint64_t value); /* ERR_RANGE from 2^63 on */
 void db_bind_double(struct db_stmt *stmt, int index, double value);
 void db_bind_text(struct db_stmt *stmt, int index, const char *text); /* NULL: null */
 void db_bind_blob(struct db_stmt *stmt, int index, const void *data, size_t len);
-void db_bind_null(struct db_stmt *stmt, int index);
 
 /* Runs a change to its end and resets the statement. ERR_CONFLICT: a constraint. Outside of a
  * transaction and at readers: ERR_DENIED. `ret_changes` (may be NULL): rows changed. */

@@ -291,7 +291,6 @@ static int add_behind(struct history_db *history, const struct origin *origin,
     return insert_sample(history, origin, tie, sample, ret_stored, message);
 }
 
-/* Looked at before the first is stored: a record goes in whole or not at all. */
 static int check_samples(const struct sample *samples, size_t count, size_t point_count,
                          struct message *message)
 {
@@ -322,7 +321,7 @@ int history_db_add_samples(struct history_db *history, int64_t source, uint64_t 
         total += stored;
     }
     if (err != 0)
-        return err;
+        return db_break(history->db, err);
     history->stored_tx += total;
     if (ret_stored != NULL)
         *ret_stored = total;
