@@ -29,7 +29,8 @@ void broker_config_read(const struct yaml_tree *tree, const struct yaml_node *no
     bool plain = strncmp(ret_config->url, "mqtt://", 7) == 0;
     struct endpoint endpoint;
     const struct yaml_node *url = yaml_member(node, "url");
-    if ((!tls && !plain) || endpoint_parse(ret_config->url + (tls ? 8 : 7), &endpoint))
+    if ((!tls && !plain) || endpoint_parse(ret_config->url + (tls ? 8 : 7), &endpoint) ||
+        !endpoint.port)
         yaml_complain(tree, url, errors,
                       "'%s'; expected mqtts://ADDRESS:PORT with a numeric address",
                       ret_config->url);

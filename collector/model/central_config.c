@@ -3,12 +3,13 @@
 #include "base/text.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct file_yaml {
     struct central_config config;
-    const struct yaml_node *journal, *broker, *http, *rules, *webhooks, *operator_;
+    const struct yaml_node *journal, *broker, *http, *rules, *stores, *webhooks, *operator_;
 };
 
 static const struct config_key file_keys[] = {
@@ -24,6 +25,8 @@ static const struct config_key file_keys[] = {
      "the pages and the API", "网页与接口"},
     {"rules", CONFIG_SUBTREE, offsetof(struct file_yaml, rules), 0, 0, 0, "", NULL, true,
      "files of alarm rules", "报警规则文件"},
+    {"stores", CONFIG_SUBTREE, offsetof(struct file_yaml, stores), 0, 0, 0, "", NULL, false,
+     "where history is kept; the embedded store when left out", "历史库，省略为内置"},
     {"webhooks", CONFIG_SUBTREE, offsetof(struct file_yaml, webhooks), 0, 0, 0, "", NULL, true,
      "where alarms are delivered", "报警推送地址"},
     {"operator", CONFIG_SUBTREE, offsetof(struct file_yaml, operator_), 0, 0, 0, "", NULL, true,
@@ -61,6 +64,20 @@ static const struct config_key webhook_keys[] = {
      "its name, for the record of deliveries", "名称"},
     {"url", CONFIG_TEXT, offsetof(struct webhook_config, url), 512, 0, 0, NULL, NULL, true,
      "http:// or https:// address that takes a JSON POST", "接收 JSON POST 的地址"},
+    {"secret_file", CONFIG_PATH, offsetof(struct webhook_config, secret_file), FILE_PATH_SIZE, 0, 0,
+     "", NULL, true, "a file that holds the secret its requests are signed with", "签名密钥文件"},
+    {0},
+};
+
+static const char *const store_words[] = {"embedded", NULL};
+
+struct store_yaml {
+    int kind;
+};
+
+static const struct config_key store_keys[] = {
+    {"kind", CONFIG_CHOICE, offsetof(struct store_yaml, kind), 0, 0, 0, NULL, store_words, false,
+     "embedded: in the data folder", "embedded 为内置"},
     {0},
 };
 
@@ -93,8 +110,10 @@ static void read_rules(const struct yaml_tree *tree, const struct yaml_node *nod
         return;
     char folder[FILE_PATH_SIZE];
     config->rule_files = calloc(node->count + 1, sizeof(*config->rule_files));
-    if (!config->rule_files || path_folder(config->file, folder))
+    if (!config->rule_files || path_folder(config->file, folder)) {
+        yaml_complain(tree, node, errors, "not enough memory, or too long a path");
         return;
+    }
     for (const struct yaml_node *child = node->first; child; child = child->next)
         if (child->type != YAML_SCALAR || !child->text[0] ||
             path_join(folder, child->text, config->rule_files[config->rule_file_count++]))
@@ -107,6 +126,8 @@ static void read_webhooks(const struct yaml_tree *tree, const struct yaml_node *
     if (!is_list(tree, node, CENTRAL_WEBHOOKS_MAX, "webhooks", errors))
         return;
     config->webhooks = calloc(node->count + 1, sizeof(*config->webhooks));
+    if (!config->webhooks)
+        yaml_complain(tree, node, errors, "not enough memory for %zu webhooks", node->count);
     for (const struct yaml_node *child = node->first; config->webhooks && child;
          child = child->next) {
         struct webhook_config *webhook = &config->webhooks[config->webhook_count++];
@@ -116,8 +137,23 @@ static void read_webhooks(const struct yaml_tree *tree, const struct yaml_node *
             yaml_complain(tree, yaml_member(child, "url"), errors,
                           "'%.60s'; expected an http:// or https:// address", webhook->url);
         for (size_t i = 0; i + 1 < config->webhook_count; i++)
-            if (strcmp(config->webhooks[i].name, webhook->name) == 0)
+            if (webhook->name[0] && strcmp(config->webhooks[i].name, webhook->name) == 0)
                 yaml_complain(tree, child, errors, "webhook '%s' is there already", webhook->name);
+    }
+}
+
+static void read_stores(const struct yaml_tree *tree, const struct yaml_node *node,
+                        struct central_config *config, struct config_errors *errors)
+{
+    config->store_count = 0;
+    if (!is_list(tree, node, CENTRAL_STORES_MAX, "stores", errors))
+        return;
+    if (!node->count)
+        yaml_complain(tree, node, errors, "no store: history must be kept somewhere");
+    for (const struct yaml_node *child = node->first; child; child = child->next) {
+        struct store_yaml store = {0};
+        config_read(tree, child, store_keys, &store, errors);
+        config->stores[config->store_count++] = (struct store_config){(enum store_kind)store.kind};
     }
 }
 
@@ -127,7 +163,7 @@ static void read_http(const struct yaml_tree *tree, const struct yaml_node *node
     struct http_yaml http = {0};
     config_read(tree, node, http_keys, &http, errors);
     memcpy(config->web, http.web, sizeof(config->web));
-    if (endpoint_parse(http.listen, &config->listen))
+    if (http.listen[0] && endpoint_parse(http.listen, &config->listen))
         yaml_complain(tree, yaml_member(node, "listen"), errors,
                       "'%s'; expected a numeric address and a port, as in 127.0.0.1:8080",
                       http.listen);
@@ -140,8 +176,12 @@ static void read_tree(const struct yaml_tree *tree, const char *path, struct cen
     struct file_yaml file = {0};
     config_read(tree, yaml_root(tree), file_keys, &file, errors);
     *config = file.config;
-    if (text_copy(config->file, sizeof(config->file), path))
+    config->stores[0] = (struct store_config){STORE_EMBEDDED};
+    config->store_count = 1;
+    if (text_copy(config->file, sizeof(config->file), path)) {
+        yaml_complain(tree, NULL, errors, "its path is too long");
         return;
+    }
     struct journal_yaml journal = {0};
     config_read(tree, file.journal ? file.journal : &nothing, journal_keys, &journal, errors);
     config->journal_size = journal.size;
@@ -150,6 +190,8 @@ static void read_tree(const struct yaml_tree *tree, const char *path, struct cen
     read_http(tree, file.http ? file.http : &nothing, config, errors);
     if (file.rules)
         read_rules(tree, file.rules, config, errors);
+    if (file.stores)
+        read_stores(tree, file.stores, config, errors);
     if (file.webhooks)
         read_webhooks(tree, file.webhooks, config, errors);
     if (file.operator_) {
@@ -165,6 +207,7 @@ int central_config_load(const char *path, struct central_config **ret_config,
                         struct config_errors *errors)
 {
     struct yaml_tree *tree = NULL;
+    size_t before = errors->count;
     int err = yaml_read_file(path, &tree, errors);
     if (err)
         return err;
@@ -174,7 +217,7 @@ int central_config_load(const char *path, struct central_config **ret_config,
     yaml_free(tree);
     if (!config)
         return ERR_NO_MEMORY;
-    if (errors->count) {
+    if (errors->count > before) {
         central_config_free(config);
         return ERR_INVALID;
     }
@@ -200,16 +243,29 @@ void central_config_print(const struct central_config *config, struct buffer *ou
     buffer_append_text(out, "journal:\n");
     config_print(journal_keys, &journal, 2, out);
     broker_config_print(&config->broker, out);
-    buffer_printf(out, "http:\n  listen: \"%s:%u\"\n  web: \"%s\"\n", config->listen.host,
-                  config->listen.port, config->web);
-    buffer_append_text(out, "rules:\n");
-    for (size_t i = 0; i < config->rule_file_count; i++)
-        buffer_printf(out, "  - \"%s\"\n", config->rule_files[i]);
-    buffer_append_text(out, "webhooks:\n");
+    struct http_yaml http = {{0}, {0}};
+    bool v6 = strchr(config->listen.host, ':') != NULL;
+    snprintf(http.listen, sizeof(http.listen), "%s%s%s:%u", v6 ? "[" : "", config->listen.host,
+             v6 ? "]" : "", config->listen.port);
+    memcpy(http.web, config->web, sizeof(http.web));
+    buffer_append_text(out, "http:\n");
+    config_print(http_keys, &http, 2, out);
+    buffer_append_text(out, config->rule_file_count ? "rules:\n" : "rules: []\n");
+    for (size_t i = 0; i < config->rule_file_count; i++) {
+        buffer_append_text(out, "  - ");
+        config_print_text(config->rule_files[i], out);
+        buffer_append_char(out, '\n');
+    }
+    buffer_append_text(out, "stores:\n");
+    for (size_t i = 0; i < config->store_count; i++)
+        buffer_printf(out, "  - {kind: %s}\n", store_words[config->stores[i].kind]);
+    buffer_append_text(out, config->webhook_count ? "webhooks:\n" : "webhooks: []\n");
     for (size_t i = 0; i < config->webhook_count; i++) {
         buffer_append_text(out, "  -\n");
         config_print(webhook_keys, &config->webhooks[i], 4, out);
     }
+    if (!config->operator_password_file[0])
+        return;
     memcpy(account.user, config->operator_user, sizeof(account.user));
     memcpy(account.password_file, config->operator_password_file, sizeof(account.password_file));
     buffer_append_text(out, "operator:\n");

@@ -22,6 +22,7 @@
 #define FILE_MAX     (1024 * 1024)
 #define DEPTH_MAX    16
 #define NODES_MAX    400000
+#define KEYS_MAX     200 /* of one map: no table has as many */
 #define ERRORS_SHOWN 50
 #define ERRORS_LIMIT (256 * 1024)
 #define LINE_SHOWN   200
@@ -53,30 +54,69 @@ void config_errors_release(struct config_errors *errors)
     buffer_release(&errors->text);
 }
 
+/* Text from the file, or a message about it, with nothing in it that would steer a terminal. */
+static void append_visible(struct buffer *out, const char *text, size_t len)
+{
+    while (len) {
+        size_t step = text_utf8_length(text, len);
+        bool control =
+            (unsigned char)text[0] < 0x20 || text[0] == 0x7f ||
+            (step == 2 && (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0);
+        if (!step || (control && text[0] != '\t'))
+            buffer_append_char(out, '?');
+        else
+            buffer_append(out, text, step);
+        step = step ? step : 1;
+        text += step;
+        len -= step;
+    }
+}
+
+/* The length of the line break that begins `text` (as libyaml counts lines), or 0. */
+static size_t break_length(const char *text, size_t len)
+{
+    if (len && text[0] == '\n')
+        return 1;
+    if (len && text[0] == '\r')
+        return len > 1 && text[1] == '\n' ? 2 : 1;
+    if (len > 1 && memcmp(text, "\xc2\x85", 2) == 0)
+        return 2;
+    if (len > 2 && (memcmp(text, "\xe2\x80\xa8", 3) == 0 || memcmp(text, "\xe2\x80\xa9", 3) == 0))
+        return 3;
+    return 0;
+}
+
+/* Blanks as wide as the text above the caret: a Chinese character takes two places. */
+static void append_blanks(struct buffer *out, const char *text, size_t len, size_t characters)
+{
+    for (size_t i = 0; i < len && characters; characters--) {
+        size_t step = text_utf8_length(text + i, len - i);
+        bool wide = step == 4 || (step == 3 && (unsigned char)text[i] >= 0xe3);
+        buffer_append_text(out, text[i] == '\t' ? "\t" : wide ? "  " : " ");
+        i += step ? step : 1;
+    }
+}
+
 /* The source line and a caret under the column (in code points, from 1). */
 static void show_line(const struct yaml_tree *tree, size_t line, size_t column, struct buffer *out)
 {
-    const char *at = tree->text, *end = tree->text + tree->len;
-    for (size_t n = 1; n < line && at < end; n++) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        at = newline ? newline + 1 : end;
+    const char *text = tree->text;
+    size_t rest = tree->len, len = 0;
+    while (rest && line > 1) {
+        size_t step = break_length(text, rest);
+        line -= step ? 1 : 0;
+        step = step ? step : 1;
+        text += step;
+        rest -= step;
     }
-    const char *newline = memchr(at, '\n', (size_t)(end - at));
-    size_t len = (size_t)((newline ? newline : end) - at);
-    if (len && at[len - 1] == '\r')
-        len--;
+    while (len < rest && !break_length(text + len, rest - len))
+        len++;
     if (!len || len > LINE_SHOWN)
         return;
     buffer_append_text(out, "    ");
-    buffer_append(out, at, len);
+    append_visible(out, text, len);
     buffer_append_text(out, "\n    ");
-    size_t points = 1;
-    for (size_t i = 0; i < len && points < column; i++) {
-        if (((unsigned char)at[i] & 0xc0) == 0x80)
-            continue;
-        buffer_append_char(out, at[i] == '\t' ? '\t' : ' ');
-        points++;
-    }
+    append_blanks(out, text, len, column - 1);
     buffer_append_text(out, "^\n");
 }
 
@@ -85,7 +125,9 @@ static void complain_at(const struct yaml_tree *tree, size_t line, size_t column
 {
     if (errors->count++ >= ERRORS_SHOWN)
         return;
-    buffer_printf(&errors->text, "%s:%zu:%zu: %s\n", tree->file, line, column, text);
+    buffer_printf(&errors->text, "%s:%zu:%zu: ", tree->file, line, column);
+    append_visible(&errors->text, text, strlen(text));
+    buffer_append_char(&errors->text, '\n');
     show_line(tree, line, column, &errors->text);
     if (errors->count == ERRORS_SHOWN)
         buffer_append_text(&errors->text, "further mistakes are counted, not shown\n");
@@ -102,11 +144,8 @@ void yaml_complain(const struct yaml_tree *tree, const struct yaml_node *node,
     complain_at(tree, node ? node->line : 1, node ? node->column : 1, errors, message.text);
 }
 
-static void complain_key(const struct yaml_tree *tree, const struct yaml_node *node,
-                         struct config_errors *errors, const char *format, ...) PRINTF_LIKE(4, 5);
-
-static void complain_key(const struct yaml_tree *tree, const struct yaml_node *node,
-                         struct config_errors *errors, const char *format, ...)
+void yaml_complain_key(const struct yaml_tree *tree, const struct yaml_node *node,
+                       struct config_errors *errors, const char *format, ...)
 {
     struct message message;
     va_list arguments;
@@ -141,6 +180,11 @@ void yaml_tree_free(struct yaml_tree *tree)
     free(tree);
 }
 
+const char *yaml_file(const struct yaml_tree *tree)
+{
+    return tree->file;
+}
+
 const struct yaml_node *yaml_root(const struct yaml_tree *tree)
 {
     return tree->root;
@@ -169,6 +213,7 @@ struct reading {
     struct config_errors *errors;
     struct level levels[DEPTH_MAX];
     size_t depth;
+    size_t count_before, len_before; /* of `errors` */
 };
 
 static int refuse(struct reading *reading, const yaml_mark_t *mark, const char *text)
@@ -193,6 +238,8 @@ static int take_key(struct reading *reading, const yaml_event_t *event)
         return refuse(reading, &event->start_mark, "a key must be a word");
     if (memchr(event->data.scalar.value, '\0', event->data.scalar.length))
         return refuse(reading, &event->start_mark, "a NUL character has no place here");
+    if (level->node->count == KEYS_MAX)
+        return refuse(reading, &event->start_mark, "too many keys in one map; at most 200");
     level->key = copy_text(reading->tree, event->data.scalar.value, event->data.scalar.length);
     if (!level->key)
         return ERR_NO_MEMORY;
@@ -268,11 +315,35 @@ static bool expects_key(const struct reading *reading)
     return level->node->type == YAML_MAP && !level->key;
 }
 
+/* Marks that would mean something in YAML and mean nothing here. */
+static int refuse_marks(struct reading *reading, const yaml_event_t *event)
+{
+    const yaml_char_t *anchor = NULL, *tag = NULL;
+    if (event->type == YAML_SCALAR_EVENT) {
+        anchor = event->data.scalar.anchor;
+        tag = event->data.scalar.tag;
+    } else if (event->type == YAML_SEQUENCE_START_EVENT) {
+        anchor = event->data.sequence_start.anchor;
+        tag = event->data.sequence_start.tag;
+    } else if (event->type == YAML_MAPPING_START_EVENT) {
+        anchor = event->data.mapping_start.anchor;
+        tag = event->data.mapping_start.tag;
+    }
+    if (anchor)
+        return refuse(reading, &event->start_mark,
+                      "anchors (&name) are not read: write it out, or quote the text");
+    if (tag)
+        return refuse(reading, &event->start_mark,
+                      "tags (!name) are not read: leave it out, or quote the text");
+    return 0;
+}
+
 static int take_event(struct reading *reading, const yaml_event_t *event)
 {
     switch (event->type) {
     case YAML_ALIAS_EVENT:
-        return refuse(reading, &event->start_mark, "aliases (*name) are not read; write it out");
+        return refuse(reading, &event->start_mark,
+                      "aliases (*name) are not read: write it out, or quote the text");
     case YAML_DOCUMENT_START_EVENT:
         return reading->tree->root
                    ? refuse(reading, &event->start_mark, "a second document; a file holds one")
@@ -298,15 +369,65 @@ static int take_event(struct reading *reading, const yaml_event_t *event)
     return 0;
 }
 
+/* The mark of a byte: libyaml's reader tells only the offset of a character that it refuses. */
+static yaml_mark_t mark_of(const struct yaml_tree *tree, size_t offset)
+{
+    yaml_mark_t mark = {0};
+    for (size_t i = 0; i < offset && i < tree->len;) {
+        size_t step = break_length(tree->text + i, tree->len - i);
+        mark.line += step ? 1 : 0;
+        mark.column = step ? 0 : mark.column + 1;
+        if (!step)
+            step = text_utf8_length(tree->text + i, tree->len - i);
+        i += step ? step : 1;
+    }
+    return mark;
+}
+
+/* The character at a mark, or NUL past the end. */
+static char character_at(const struct yaml_tree *tree, const yaml_mark_t *mark)
+{
+    size_t i = 0;
+    for (size_t n = 0; n < mark->index && i < tree->len; n++) {
+        size_t step = text_utf8_length(tree->text + i, tree->len - i);
+        i += step ? step : 1;
+    }
+    return tree->text[i];
+}
+
+/* Forgets what this reading has told so far. */
+static void take_back(struct reading *reading)
+{
+    struct config_errors *errors = reading->errors;
+    errors->count = reading->count_before;
+    if (errors->text.len > reading->len_before) {
+        errors->text.len = reading->len_before;
+        errors->text.data[errors->text.len] = '\0';
+    }
+}
+
+/* A file that does not parse has one mistake told: what else it says is not known. */
 static int parser_error(struct reading *reading, const yaml_parser_t *parser)
 {
-    char text[200];
     const char *problem = parser->problem ? parser->problem : "cannot be read";
-    snprintf(text, sizeof(text), "%s%s", problem,
-             strstr(problem, "cannot start any token")
-                 ? " (a tab cannot indent; quote text that begins with a special character)"
-                 : "");
-    return refuse(reading, &parser->problem_mark, text);
+    if (parser->error == YAML_MEMORY_ERROR)
+        return ERR_NO_MEMORY;
+    yaml_mark_t mark = parser->error == YAML_READER_ERROR
+                           ? mark_of(reading->tree, parser->problem_offset)
+                           : parser->problem_mark;
+    char at = parser->error == YAML_SCANNER_ERROR ? character_at(reading->tree, &mark) : '\0';
+    char text[300];
+    if (at == '\t')
+        snprintf(text, sizeof(text), "a tab cannot indent; expected blanks (不能用制表符缩进)");
+    else if (at && strstr(problem, "cannot start any token"))
+        snprintf(text, sizeof(text), "'%c' cannot begin a text; quote it", at);
+    else if (parser->context && parser->context_mark.line != mark.line)
+        snprintf(text, sizeof(text), "%s (%s that began in line %zu)", problem, parser->context,
+                 parser->context_mark.line + 1);
+    else
+        snprintf(text, sizeof(text), "%s", problem);
+    take_back(reading);
+    return refuse(reading, &mark, text);
 }
 
 static int read_events(struct reading *reading)
@@ -325,7 +446,9 @@ static int read_events(struct reading *reading)
             break;
         }
         end = event.type == YAML_STREAM_END_EVENT;
-        err = take_event(reading, &event);
+        err = refuse_marks(reading, &event);
+        if (!err)
+            err = take_event(reading, &event);
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
@@ -341,50 +464,71 @@ static int check_bytes(struct reading *reading)
         return refuse(reading, &start, "larger than 1 MiB");
     if (memchr(tree->text, '\0', tree->len))
         return refuse(reading, &start, "holds NUL characters; expected a text file");
-    if (text_is_utf8(tree->text, tree->len))
+    size_t good = 0, step = 0;
+    while (good < tree->len && (step = text_utf8_length(tree->text + good, tree->len - good)) > 0)
+        good += step;
+    if (good == tree->len)
         return 0;
+    yaml_mark_t mark = mark_of(tree, good);
     struct buffer utf8;
     buffer_init(&utf8, 4 * FILE_MAX);
     bool gbk = !text_to_utf8(tree->text, tree->len, &utf8);
     buffer_release(&utf8);
-    return refuse(reading, &start,
+    return refuse(reading, &mark,
                   gbk ? "this file is saved as GBK; save it as UTF-8 (文件是 GBK 编码，请另存为 "
                         "UTF-8)"
                       : "not UTF-8 text");
 }
 
-int yaml_read_text(const char *file, const char *text, size_t len, struct yaml_tree **ret_tree,
-                   struct config_errors *errors)
+static int read_tree(struct yaml_tree *tree, struct config_errors *errors)
 {
-    struct yaml_tree *tree = calloc(1, sizeof(*tree));
-    if (!tree)
-        return ERR_NO_MEMORY;
-    size_t bom = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    tree->len = len - bom;
-    tree->text = malloc(tree->len + 1);
-    if (!tree->text || text_copy(tree->file, sizeof(tree->file), file)) {
-        yaml_tree_free(tree);
-        return ERR_NO_MEMORY;
-    }
-    memcpy(tree->text, text + bom, tree->len);
-    tree->text[tree->len] = '\0';
-    struct reading reading = {.tree = tree, .errors = errors};
-    size_t before = errors->count;
+    static const yaml_mark_t start = {0};
+    struct reading reading = {.tree = tree,
+                              .errors = errors,
+                              .count_before = errors->count,
+                              .len_before = errors->text.len};
     int err = check_bytes(&reading);
     if (!err)
         err = read_events(&reading);
-    if (!err && (!tree->root || tree->root->type != YAML_MAP)) {
-        static const yaml_mark_t start = {0};
+    if (!err && (!tree->root || tree->root->type != YAML_MAP))
         err = refuse(&reading, &start, "expected `key: value` lines, and found none");
+    return !err && errors->count > reading.count_before ? ERR_INVALID : err;
+}
+
+/* A mistake of the whole file. */
+static int refuse_file(const char *file, int err, struct config_errors *errors, const char *text)
+{
+    errors->count++;
+    buffer_printf(&errors->text, "%s: %s\n", file, text);
+    return err;
+}
+
+int yaml_read_text(const char *file, const char *text, size_t len, struct yaml_tree **ret_tree,
+                   struct config_errors *errors)
+{
+    size_t bom = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    struct yaml_tree *tree = calloc(1, sizeof(*tree));
+    int err = tree ? text_copy(tree->file, sizeof(tree->file), file) : ERR_NO_MEMORY;
+    if (err == ERR_FULL)
+        err = refuse_file(file, ERR_INVALID, errors, "the path is too long");
+    if (!err) {
+        tree->len = len - bom;
+        tree->text = malloc(tree->len + 1);
+        if (!tree->text) {
+            err = ERR_NO_MEMORY;
+        } else {
+            memcpy(tree->text, text + bom, tree->len);
+            tree->text[tree->len] = '\0';
+            err = read_tree(tree, errors);
+        }
     }
-    if (!err && errors->count > before)
-        err = ERR_INVALID;
-    if (err) {
+    if (err == ERR_NO_MEMORY)
+        err = refuse_file(file, err, errors, err_name(err));
+    if (err)
         yaml_tree_free(tree);
-        return err;
-    }
-    *ret_tree = tree;
-    return 0;
+    else
+        *ret_tree = tree;
+    return err;
 }
 
 int yaml_read_file(const char *path, struct yaml_tree **ret_tree, struct config_errors *errors)
@@ -394,275 +538,13 @@ int yaml_read_file(const char *path, struct yaml_tree **ret_tree, struct config_
     buffer_init(&text, FILE_MAX + 1);
     int err = file_read(path, &text, &message);
     if (err) {
+        if (err == ERR_FULL)
+            err = message_set(&message, ERR_INVALID, "%s is larger than 1 MiB", path);
         errors->count++;
-        buffer_printf(&errors->text, "%s: %s\n", path,
-                      err == ERR_FULL ? "larger than 1 MiB" : message.text);
+        buffer_printf(&errors->text, "%s\n", message.text);
     } else {
         err = yaml_read_text(path, buffer_text(&text), text.len, ret_tree, errors);
     }
     buffer_release(&text);
     return err;
-}
-
-/* ---- tables ---- */
-
-static const struct config_key *find_key(const struct config_key *keys, const char *name)
-{
-    for (; keys->name; keys++)
-        if (strcmp(keys->name, name) == 0)
-            return keys;
-    return NULL;
-}
-
-static const char *nearest_key(const struct config_key *keys, const char *name)
-{
-    const char *nearest = NULL;
-    size_t least = 3;
-    for (; keys->name; keys++) {
-        size_t distance = text_distance(keys->name, name, least);
-        if (distance < least) {
-            least = distance;
-            nearest = keys->name;
-        }
-    }
-    return nearest;
-}
-
-static void list_keys(const struct config_key *keys, char *text, size_t size)
-{
-    size_t len = 0;
-    text[0] = '\0';
-    for (const struct config_key *key = keys; key->name && len < size; key++)
-        len += (size_t)snprintf(text + len, size - len, "%s%s", key == keys ? "" : ", ", key->name);
-}
-
-static void complain_unknown(const struct yaml_tree *tree, const struct yaml_node *node,
-                             const struct config_key *keys, struct config_errors *errors)
-{
-    const char *nearest = nearest_key(keys, node->key);
-    char list[300];
-    list_keys(keys, list, sizeof(list));
-    if (nearest)
-        complain_key(tree, node, errors, "unknown key '%.60s'; did you mean '%s'?", node->key,
-                     nearest);
-    else
-        complain_key(tree, node, errors, "unknown key '%.60s'; expected one of %s", node->key,
-                     list);
-}
-
-/* What a value of this key must look like, in words. */
-static void describe(const struct config_key *key, char *text, size_t size)
-{
-    char min[NUMBER_TEXT_SIZE], max[NUMBER_TEXT_SIZE];
-    print_double(key->min, min);
-    print_double(key->max, max);
-    size_t len = 0;
-    switch (key->type) {
-    case CONFIG_TEXT:
-    case CONFIG_PATH:
-        snprintf(text, size, "text of at most %zu bytes", key->size - 1);
-        break;
-    case CONFIG_NAME:
-        snprintf(text, size, "a name of letters, digits, '_', '.' and '-', at most %zu",
-                 key->size - 1 < 64 ? key->size - 1 : 64);
-        break;
-    case CONFIG_INT:
-        snprintf(text, size, "a whole number %s..%s", min, max);
-        break;
-    case CONFIG_DOUBLE:
-        snprintf(text, size, "a number %s..%s", min, max);
-        break;
-    case CONFIG_BOOL:
-        snprintf(text, size, "true or false");
-        break;
-    case CONFIG_DURATION:
-        snprintf(text, size, "a duration such as 500ms, 10s, 5min, between %sms and %sms", min,
-                 max);
-        break;
-    case CONFIG_SIZE:
-        snprintf(text, size, "a size such as 64MiB or 2GiB");
-        break;
-    case CONFIG_CHOICE:
-        for (size_t i = 0; key->choices[i] && len < size; i++)
-            len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "one of ",
-                                    key->choices[i]);
-        break;
-    case CONFIG_SUBTREE:
-        snprintf(text, size, "a list or a map");
-        break;
-    }
-}
-
-/* A dotted name longer than one name's 64 characters, as points have. */
-static bool is_long_name(const char *text, size_t size)
-{
-    size_t len = strlen(text);
-    if (!len || len >= size || text[0] == '.')
-        return false;
-    return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == len;
-}
-
-static int store_path(const struct yaml_tree *tree, const char *text, char *field)
-{
-    char folder[FILE_PATH_SIZE];
-    if (!text[0])
-        return text_copy(field, FILE_PATH_SIZE, "");
-    int err = path_folder(tree->file, folder);
-    return err ? err : path_join(folder, text, field);
-}
-
-static int store_choice(const struct config_key *key, const char *text, int *field)
-{
-    for (int i = 0; key->choices[i]; i++)
-        if (strcmp(key->choices[i], text) == 0) {
-            *field = i;
-            return 0;
-        }
-    return ERR_INVALID;
-}
-
-static int store_number(const struct config_key *key, const char *text, void *field)
-{
-    double number = 0;
-    int64_t duration = 0;
-    if (key->type == CONFIG_INT)
-        return parse_i64(text, (int64_t)key->min, (int64_t)key->max, field);
-    int err = key->type == CONFIG_DURATION ? parse_duration_ms(text, &duration)
-                                           : parse_double(text, &number);
-    if (key->type == CONFIG_DURATION)
-        number = (double)duration;
-    if (err || number < key->min || number > key->max)
-        return err ? err : ERR_RANGE;
-    if (key->type == CONFIG_DURATION)
-        memcpy(field, &duration, sizeof(duration));
-    else
-        memcpy(field, &number, sizeof(number));
-    return 0;
-}
-
-static int store_size(const struct config_key *key, const char *text, void *field)
-{
-    uint64_t bytes;
-    int err = parse_size(text, &bytes);
-    if (err || (double)bytes < key->min || (double)bytes > key->max)
-        return err ? err : ERR_RANGE;
-    memcpy(field, &bytes, sizeof(bytes));
-    return 0;
-}
-
-/* Puts the text where the key says. */
-static int store(const struct yaml_tree *tree, const struct config_key *key, const char *text,
-                 void *object)
-{
-    void *field = (char *)object + key->offset;
-    switch (key->type) {
-    case CONFIG_TEXT:
-        return text_copy(field, key->size, text);
-    case CONFIG_NAME:
-        return text[0] && !is_long_name(text, key->size) ? ERR_INVALID
-                                                         : text_copy(field, key->size, text);
-    case CONFIG_PATH:
-        return store_path(tree, text, field);
-    case CONFIG_BOOL:
-        if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-            return ERR_INVALID;
-        *(bool *)field = text[0] == 't';
-        return 0;
-    case CONFIG_CHOICE:
-        return store_choice(key, text, field);
-    case CONFIG_SIZE:
-        return store_size(key, text, field);
-    case CONFIG_INT:
-    case CONFIG_DOUBLE:
-    case CONFIG_DURATION:
-        return store_number(key, text, field);
-    case CONFIG_SUBTREE:
-        return 0;
-    }
-    return ERR_INVALID;
-}
-
-static void read_value(const struct yaml_tree *tree, const struct yaml_node *node,
-                       const struct config_key *key, void *object, struct config_errors *errors)
-{
-    char expected[200] = "";
-    describe(key, expected, sizeof(expected));
-    if (key->type == CONFIG_SUBTREE) {
-        memcpy((char *)object + key->offset, &node, sizeof(node));
-        return;
-    }
-    if (node->type != YAML_SCALAR)
-        yaml_complain(tree, node, errors, "a %s; expected %s for '%s'",
-                      node->type == YAML_LIST ? "list" : "map", expected, key->name);
-    else if (store(tree, key, node->text, object))
-        yaml_complain(tree, node, errors, "'%.60s'; expected %s for '%s'", node->text, expected,
-                      key->name);
-    else if (!node->text[0] && !key->default_text)
-        yaml_complain(tree, node, errors, "nothing; expected %s for '%s'", expected, key->name);
-}
-
-void config_read(const struct yaml_tree *tree, const struct yaml_node *node,
-                 const struct config_key *keys, void *object, struct config_errors *errors)
-{
-    for (const struct config_key *key = keys; key->name; key++)
-        if (key->default_text && key->default_text[0])
-            /* Defaults are ours: a test reads every table. */
-            (void)!store(tree, key, key->default_text, object);
-    if (!node || node->type != YAML_MAP) {
-        yaml_complain(tree, node, errors, "not a map; expected `key: value` lines");
-        return;
-    }
-    for (const struct yaml_node *child = node->first; child; child = child->next) {
-        const struct config_key *key = find_key(keys, child->key);
-        if (key)
-            read_value(tree, child, key, object, errors);
-        else
-            complain_unknown(tree, child, keys, errors);
-    }
-    for (const struct config_key *key = keys; key->name; key++) {
-        if (key->default_text || yaml_member(node, key->name))
-            continue;
-        char expected[200] = "";
-        describe(key, expected, sizeof(expected));
-        yaml_complain(tree, node, errors, "'%s' is missing; expected %s", key->name, expected);
-    }
-}
-
-void config_print(const struct config_key *keys, const void *object, int indent, struct buffer *out)
-{
-    for (const struct config_key *key = keys; key->name; key++) {
-        const void *field = (const char *)object + key->offset;
-        char number[NUMBER_TEXT_SIZE];
-        if (key->type == CONFIG_SUBTREE)
-            continue;
-        buffer_printf(out, "%*s%s: ", indent, "", key->name);
-        switch (key->type) {
-        case CONFIG_TEXT:
-        case CONFIG_NAME:
-        case CONFIG_PATH:
-            buffer_printf(out, "\"%s\"\n", (const char *)field);
-            break;
-        case CONFIG_BOOL:
-            buffer_append_text(out, *(const bool *)field ? "true\n" : "false\n");
-            break;
-        case CONFIG_CHOICE:
-            buffer_printf(out, "%s\n", key->choices[*(const int *)field]);
-            break;
-        case CONFIG_DOUBLE:
-            print_double(*(const double *)field, number);
-            buffer_printf(out, "%s\n", number);
-            break;
-        case CONFIG_INT:
-        case CONFIG_DURATION:
-            print_i64(*(const int64_t *)field, number);
-            buffer_printf(out, "%s%s\n", number, key->type == CONFIG_DURATION ? "ms" : "");
-            break;
-        case CONFIG_SIZE:
-            print_u64(*(const uint64_t *)field, number);
-            buffer_printf(out, "%sB\n", number);
-            break;
-        case CONFIG_SUBTREE:
-            break;
-        }
-    }
 }

@@ -6,14 +6,16 @@
  *
  * All mistakes of a file are told in one run, each as "FILE:LINE:COLUMN: what; expected what" with
  * the source line and a caret, and the nearest known key. Refused before parsing: more than 1 MiB,
- * not UTF-8 (a GBK file gets a sentence of its own), NUL; while parsing: aliases, a second
- * document, depth above 16, a key twice. Owned by one thread; results are immutable after.
+ * not UTF-8 (a GBK file gets a sentence of its own), NUL; while parsing: aliases, anchors, tags, a
+ * second document, depth above 16, a key twice. Whatever fails, a sentence is in `errors`.
+ * Owned by one thread; results are immutable after.
  */
 #ifndef MODEL_CONFIG_YAML_H
 #define MODEL_CONFIG_YAML_H
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "model/config_table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,44 +62,13 @@ static inline void yaml_free(struct yaml_tree *tree)
 const struct yaml_node *yaml_root(const struct yaml_tree *tree);
 const struct yaml_node *yaml_member(const struct yaml_node *map, const char *key);
 
-/* Adds a mistake at a node (its value's position). */
+/* The file's path as it was given: relative paths in it are relative to its folder. */
+const char *yaml_file(const struct yaml_tree *tree);
+
+/* Adds a mistake at a node (its value's position), or at its key. */
 void yaml_complain(const struct yaml_tree *tree, const struct yaml_node *node,
                    struct config_errors *errors, const char *format, ...) PRINTF_LIKE(4, 5);
-
-/* How a key's text becomes a field of a struct. */
-enum config_type {
-    CONFIG_TEXT,     /* char[size], non-empty unless `min` is 0 and max 0 */
-    CONFIG_NAME,     /* char[size], text_is_name */
-    CONFIG_PATH,     /* char[FILE_PATH_SIZE], relative to the configuration's folder */
-    CONFIG_INT,      /* int64_t, min..max */
-    CONFIG_DOUBLE,   /* double, min..max */
-    CONFIG_BOOL,     /* bool: true or false */
-    CONFIG_DURATION, /* int64_t ms, min..max in ms */
-    CONFIG_SIZE,     /* uint64_t bytes, min..max */
-    CONFIG_CHOICE,   /* int: index into `choices` */
-    CONFIG_SUBTREE,  /* const struct yaml_node *: read by the caller */
-};
-
-struct config_key {
-    const char *name;
-    enum config_type type;
-    size_t offset; /* of the field in the struct */
-    size_t size;   /* of the field, for text */
-    double min, max;
-    const char *default_text;   /* as it would be written; NULL: required; "" : absent is fine */
-    const char *const *choices; /* NULL-terminated */
-    bool reloadable;
-    const char *help_en, *help_zh;
-};
-
-/* Reads the map `node` into `object` by the table (NULL-name terminated): defaults first, then
- * every key; unknown keys, wrong types, bounds and missing required keys are added to `errors`.
- * Relative paths are joined to the folder of the tree's file. */
-void config_read(const struct yaml_tree *tree, const struct yaml_node *node,
-                 const struct config_key *keys, void *object, struct config_errors *errors);
-
-/* Writes the object's values as YAML lines "key: value" with `indent` blanks (for --check). */
-void config_print(const struct config_key *keys, const void *object, int indent,
-                  struct buffer *out);
+void yaml_complain_key(const struct yaml_tree *tree, const struct yaml_node *node,
+                       struct config_errors *errors, const char *format, ...) PRINTF_LIKE(4, 5);
 
 #endif

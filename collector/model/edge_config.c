@@ -3,10 +3,13 @@
 #include "base/text.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_MS 86400000.0
+#define DAY_MS             86400000.0
+#define INTERVAL_LEAST_MS  10
+#define POINT_ID_TEXT_SIZE 200 /* three names of 64 and two dots */
 
 static const char *const class_words[] = {"safety", "compliance", "trend", NULL};
 
@@ -92,8 +95,8 @@ static const struct config_key unit_keys[] = {
      true, "its register map", "寄存器表"},
     {"name", CONFIG_NAME, offsetof(struct unit_yaml, config.name), 65, 0, 0, NULL, NULL, true,
      "the second part of its points' names", "设备名，测点名的第二段"},
-    {"interval", CONFIG_DURATION, offsetof(struct unit_yaml, config.interval_ms), 0, 10, DAY_MS,
-     "1s", NULL, true, "how often it is read", "采集周期"},
+    {"interval", CONFIG_DURATION, offsetof(struct unit_yaml, config.interval_ms), 0,
+     INTERVAL_LEAST_MS, DAY_MS, "1s", NULL, true, "how often it is read", "采集周期"},
     {"class", CONFIG_CHOICE, offsetof(struct unit_yaml, class_), 0, 0, 0, "trend", class_words,
      true, "safety, compliance or trend: what is kept longest when space runs out", "数据类别"},
     {"points", CONFIG_SUBTREE, offsetof(struct unit_yaml, points), 0, 0, 0, "", NULL, true,
@@ -116,6 +119,25 @@ static const struct config_key point_keys[] = {
      "as the unit when left out", "类别，省略同设备"},
     {0},
 };
+
+/* Room for a list's entries; none is a mistake like any other, so that nothing goes on by half. */
+static void *list_room(const struct yaml_tree *tree, const struct yaml_node *list, size_t size,
+                       struct config_errors *errors)
+{
+    void *room = calloc(list->count, size);
+    if (!room)
+        yaml_complain(tree, list, errors, "not enough memory for %zu entries", list->count);
+    return room;
+}
+
+static bool is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
+                    const char *of, struct config_errors *errors)
+{
+    if (node->type == YAML_LIST && node->count && node->count <= most)
+        return true;
+    yaml_complain(tree, node, errors, "expected a list of 1 to %zu %s", most, of);
+    return false;
+}
 
 static int class_from_text(const char *text, enum point_class *ret_class)
 {
@@ -144,13 +166,13 @@ static void read_point(const struct yaml_tree *tree, const struct yaml_node *nod
         memcpy(point->name, from.name, sizeof(point->name));
         if (from.interval_ms)
             point->interval_ms = from.interval_ms;
+        if (point->interval_ms < INTERVAL_LEAST_MS && from.interval_ms)
+            yaml_complain(tree, yaml_member(node, "interval"), errors,
+                          "expected an interval of at least %dms", INTERVAL_LEAST_MS);
         if (from.class_[0] && class_from_text(from.class_, &point->class_))
             yaml_complain(tree, yaml_member(node, "class"), errors,
                           "'%s'; expected safety, compliance or trend", from.class_);
     }
-    for (size_t i = 0; i + 1 < unit->point_count; i++)
-        if (point->name[0] && strcmp(unit->points[i].name, point->name) == 0)
-            yaml_complain(tree, node, errors, "point '%s' is listed already", point->name);
 }
 
 static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node,
@@ -166,11 +188,9 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
     unit->column = node->column;
     if (!from.points)
         return;
-    if (from.points->type != YAML_LIST || from.points->count > EDGE_POINTS_MAX) {
-        yaml_complain(tree, from.points, errors, "expected a list of register names");
+    if (!is_list(tree, from.points, EDGE_POINTS_MAX, "register names", errors))
         return;
-    }
-    unit->points = calloc(from.points->count + 1, sizeof(*unit->points));
+    unit->points = list_room(tree, from.points, sizeof(*unit->points), errors);
     for (const struct yaml_node *child = from.points->first; unit->points && child;
          child = child->next)
         read_point(tree, child, unit, errors);
@@ -181,6 +201,8 @@ static void read_link_url(const struct yaml_tree *tree, const struct yaml_node *
 {
     static const char *const later[] = {"rtu://", "rtu+tcp://", "dtu://"};
     const struct yaml_node *url = yaml_member(node, "url");
+    if (!link->url[0])
+        return; /* told already */
     for (size_t i = 0; url && i < sizeof(later) / sizeof(later[0]); i++)
         if (strncmp(link->url, later[i], strlen(later[i])) == 0) {
             yaml_complain(tree, url, errors, "%s links are not driven by this version; use tcp://",
@@ -200,34 +222,97 @@ static void read_link(const struct yaml_tree *tree, const struct yaml_node *node
     config_read(tree, node, link_keys, &from, errors);
     struct edge_link *link = &config->links[config->link_count++];
     *link = from.link;
+    link->line = node->line;
+    link->column = node->column;
     read_link_url(tree, node, link, errors);
     if (!from.units)
         return;
-    if (from.units->type != YAML_LIST || !from.units->count || from.units->count > EDGE_UNITS_MAX) {
-        yaml_complain(tree, from.units, errors, "expected a list of 1 to %d units", EDGE_UNITS_MAX);
+    if (!is_list(tree, from.units, EDGE_UNITS_MAX, "units", errors))
         return;
-    }
-    link->units = calloc(from.units->count, sizeof(*link->units));
+    link->units = list_room(tree, from.units, sizeof(*link->units), errors);
     for (const struct yaml_node *child = from.units->first; link->units && child;
          child = child->next)
         read_unit(tree, child, link, errors);
 }
 
-/* Unit names make point names: they are unique in the edge, as links' names are. */
+/* A name that must stand once, and where it stands. */
+struct place {
+    char name[POINT_ID_TEXT_SIZE];
+    size_t line, column;
+};
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct place *a = left, *b = right;
+    int order = strcmp(a->name, b->name);
+    if (!order)
+        order = (a->line > b->line) - (a->line < b->line);
+    return order ? order : (a->column > b->column) - (a->column < b->column);
+}
+
+static void check_once(const struct yaml_tree *tree, struct place *places, size_t count,
+                       const char *what, struct config_errors *errors)
+{
+    qsort(places, count, sizeof(*places), compare_places);
+    for (size_t i = 1; i < count; i++) {
+        const struct yaml_node at = {.line = places[i].line, .column = places[i].column};
+        if (places[i].name[0] && strcmp(places[i].name, places[i - 1].name) == 0)
+            yaml_complain(tree, &at, errors, "%s '%s' is there already, in line %zu", what,
+                          places[i].name, places[i - 1].line);
+    }
+}
+
+static size_t check_point(const struct yaml_tree *tree, const struct edge_config *config,
+                          const struct edge_unit *unit, const struct edge_point *point,
+                          struct place *place, struct config_errors *errors)
+{
+    *place = (struct place){.line = point->line, .column = point->column};
+    if (!unit->name[0] || !point->name[0])
+        return 0; /* told already */
+    snprintf(place->name, sizeof(place->name), "%s.%s.%s", config->site, unit->name, point->name);
+    const struct yaml_node at = {.line = point->line, .column = point->column};
+    if (strlen(place->name) > EDGE_POINT_ID)
+        yaml_complain(tree, &at, errors, "point id '%s' is %zu bytes long; at most %d", place->name,
+                      strlen(place->name), EDGE_POINT_ID);
+    return 1;
+}
+
+/* Link, unit and point names stand once in an edge: the last two make the points' ids. */
 static void check_names(const struct yaml_tree *tree, const struct edge_config *config,
                         struct config_errors *errors)
 {
+    size_t units = 0, points = 0, unit_at = 0, point_at = 0;
     for (size_t i = 0; i < config->link_count; i++)
-        for (size_t k = 0; k < config->links[i].unit_count; k++) {
-            const struct edge_unit *unit = &config->links[i].units[k];
-            const struct yaml_node at = {.line = unit->line, .column = unit->column};
-            for (size_t j = 0; j <= i; j++)
-                for (size_t n = 0; n < (j < i ? config->links[j].unit_count : k); n++)
-                    if (unit->name[0] && strcmp(config->links[j].units[n].name, unit->name) == 0)
-                        yaml_complain(tree, &at, errors,
-                                      "unit name '%s' is taken already on link '%s'", unit->name,
-                                      config->links[j].name);
+        for (size_t n = 0; n < config->links[i].unit_count; n++, units++)
+            points += config->links[i].units[n].point_count;
+    if (points > EDGE_POINTS_MAX) {
+        yaml_complain(tree, yaml_member(yaml_root(tree), "links"), errors,
+                      "%zu points in all; at most %d", points, EDGE_POINTS_MAX);
+        return;
+    }
+    struct place *places = calloc(config->link_count + units + points + 1, sizeof(*places));
+    if (!places) {
+        yaml_complain(tree, NULL, errors, "not enough memory to check the names");
+        return;
+    }
+    struct place *of_units = places + config->link_count, *of_points = of_units + units;
+    for (size_t i = 0; i < config->link_count; i++) {
+        const struct edge_link *link = &config->links[i];
+        places[i] = (struct place){.line = link->line, .column = link->column};
+        memcpy(places[i].name, link->name, sizeof(link->name));
+        for (size_t n = 0; n < link->unit_count; n++) {
+            const struct edge_unit *unit = &link->units[n];
+            of_units[unit_at] = (struct place){.line = unit->line, .column = unit->column};
+            memcpy(of_units[unit_at++].name, unit->name, sizeof(unit->name));
+            for (size_t k = 0; k < unit->point_count; k++)
+                point_at +=
+                    check_point(tree, config, unit, &unit->points[k], of_points + point_at, errors);
         }
+    }
+    check_once(tree, places, config->link_count, "link", errors);
+    check_once(tree, of_units, units, "unit", errors);
+    check_once(tree, of_points, point_at, "point", errors);
+    free(places);
 }
 
 static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
@@ -245,12 +330,9 @@ static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
         broker_config_read(tree, file.broker, &config->broker, errors);
     if (!file.links)
         return;
-    if (file.links->type != YAML_LIST || file.links->count > EDGE_LINKS_MAX) {
-        yaml_complain(tree, file.links, errors, "expected a list of at most %d links",
-                      EDGE_LINKS_MAX);
+    if (!is_list(tree, file.links, EDGE_LINKS_MAX, "links", errors))
         return;
-    }
-    config->links = calloc(file.links->count + 1, sizeof(*config->links));
+    config->links = list_room(tree, file.links, sizeof(*config->links), errors);
     for (const struct yaml_node *child = file.links->first; config->links && child;
          child = child->next)
         read_link(tree, child, config, errors);
@@ -261,6 +343,7 @@ int edge_config_load(const char *path, struct edge_config **ret_config,
                      struct config_errors *errors)
 {
     struct yaml_tree *tree = NULL;
+    size_t before = errors->count;
     int err = yaml_read_file(path, &tree, errors);
     if (err)
         return err;
@@ -270,7 +353,7 @@ int edge_config_load(const char *path, struct edge_config **ret_config,
     yaml_free(tree);
     if (!config)
         return ERR_NO_MEMORY;
-    if (errors->count || text_copy(config->file, sizeof(config->file), path)) {
+    if (errors->count > before || text_copy(config->file, sizeof(config->file), path)) {
         edge_config_free(config);
         return ERR_INVALID;
     }
@@ -289,6 +372,17 @@ void edge_config_free(struct edge_config *config)
     }
     free(config->links);
     free(config);
+}
+
+static void print_points(const struct edge_unit *unit, struct buffer *out)
+{
+    if (unit->point_count)
+        buffer_append_text(out, "        points:\n");
+    for (size_t i = 0; i < unit->point_count; i++) {
+        const struct edge_point *point = &unit->points[i];
+        buffer_printf(out, "          - {name: %s, interval: %lldms, class: %s}\n", point->name,
+                      (long long)point->interval_ms, point_class_name(point->class_));
+    }
 }
 
 void edge_config_print(const struct edge_config *config, struct buffer *out)
@@ -312,6 +406,7 @@ void edge_config_print(const struct edge_config *config, struct buffer *out)
                 .unit = unit->unit, .config = *unit, .class_ = (int)unit->class_};
             buffer_append_text(out, "      -\n");
             config_print(unit_keys, &from, 8, out);
+            print_points(unit, out);
         }
     }
 }

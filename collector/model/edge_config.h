@@ -20,6 +20,7 @@
 #define EDGE_LINKS_MAX  900
 #define EDGE_UNITS_MAX  247 /* of one link */
 #define EDGE_POINTS_MAX 50000
+#define EDGE_POINT_ID   127 /* bytes of site.unit.point, as they travel */
 
 enum point_class { CLASS_SAFETY, CLASS_COMPLIANCE, CLASS_TREND };
 
@@ -53,6 +54,7 @@ struct edge_link {
     int64_t timeout_ms;
     struct edge_unit *units;
     size_t unit_count;
+    size_t line, column;
 };
 
 struct edge_config {
