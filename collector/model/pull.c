@@ -36,6 +36,7 @@ void pull_init(struct pull *pull, const char *what, const char *text, size_t len
     pull->message = message;
     pull->depth = 0;
     pull->name[0] = '\0';
+    pull->name_len = 0;
 }
 
 static size_t add_to_path(char *path, size_t used, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -147,6 +148,20 @@ static size_t escape_length(const char *text, size_t len)
     return escape;
 }
 
+/* Passes over characters that stand for themselves and need no second look. */
+static void skip_plain(struct pull *pull)
+{
+    size_t at = pull->at;
+
+    while (at < pull->len) {
+        unsigned char c = (unsigned char)pull->text[at];
+        if (c < ' ' || c >= 0x80 || c == '"' || c == '\\')
+            break;
+        at++;
+    }
+    pull->at = at;
+}
+
 static int read_span(struct pull *pull, struct span *ret_span)
 {
     size_t start;
@@ -155,23 +170,22 @@ static int read_span(struct pull *pull, struct span *ret_span)
     if (pull_peek(pull) != '"')
         return pull_refuse(pull, ERR_INVALID, "no text in quotes");
     start = ++pull->at;
-    while (pull->at < pull->len) {
+    for (skip_plain(pull); pull->at < pull->len; skip_plain(pull)) {
         const char *here = pull->text + pull->at;
-        unsigned char c = (unsigned char)*here;
-        size_t width = 1;
-        if (c == '"') {
+        size_t width;
+        if (*here == '"') {
             *ret_span = (struct span){pull->text + start, pull->at - start, escaped};
             pull->at++;
             return 0;
         }
-        if (c < ' ')
+        if ((unsigned char)*here < ' ')
             return pull_refuse(pull, ERR_INVALID, "a control character in a text");
-        if (c == '\\') {
+        if (*here == '\\') {
             escaped = true;
             width = escape_length(here, pull->len - pull->at);
             if (width == 0)
                 return pull_refuse(pull, ERR_INVALID, "an escape that JSON does not know");
-        } else if (c >= 0x80) {
+        } else {
             width = text_utf8_length(here, pull->len - pull->at);
             if (width == 0)
                 return pull_refuse(pull, ERR_INVALID, "not UTF-8");
@@ -292,7 +306,7 @@ static bool same_name(const struct pull *pull, const struct pull_name *name)
     size_t len;
 
     if (!name->escaped)
-        return strlen(pull->name) == span.len && memcmp(pull->name, span.text, span.len) == 0;
+        return pull->name_len == span.len && memcmp(pull->name, span.text, span.len) == 0;
     return copy_span(&span, text, sizeof(text), &len) == 0 && strcmp(pull->name, text) == 0;
 }
 
@@ -300,14 +314,13 @@ static bool same_name(const struct pull *pull, const struct pull_name *name)
 static int read_name(struct pull *pull, struct pull_level *level)
 {
     struct span span;
-    size_t len;
     int err = read_span(pull, &span);
 
     if (err != 0)
         return err;
     if (level->count == PULL_MAX_MEMBERS)
         return pull_refuse(pull, ERR_RANGE, "an object of more than %d members", PULL_MAX_MEMBERS);
-    if (copy_span(&span, pull->name, sizeof(pull->name), &len) != 0)
+    if (copy_span(&span, pull->name, sizeof(pull->name), &pull->name_len) != 0)
         return pull_refuse(pull, ERR_RANGE, "a name of more than %d bytes", PULL_NAME_SIZE - 1);
     for (size_t i = 0; i < level->count; i++)
         if (same_name(pull, &level->names[i]))

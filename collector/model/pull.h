@@ -44,7 +44,8 @@ struct pull {
     size_t at; /* the next byte to look at */
     struct message *message;
     size_t depth;
-    char name[PULL_NAME_SIZE];
+    char name[PULL_NAME_SIZE]; /* of the member at hand, escapes undone */
+    size_t name_len;
     struct pull_level levels[JSON_MAX_DEPTH];
 };
 

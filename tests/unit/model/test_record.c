@@ -20,7 +20,7 @@
 #define BOOT  "00112233445566778899aabbccddeeff"
 #define HEAD(kind, stream)                                                                      \
     "{\"v\":1,\"kind\":\"" kind "\",\"epoch\":\"" EPOCH "\",\"stream\":\"" stream "\",\"seq\":" \
-                                                                                  "18446"
+    "18446"
 #define HEAD_END ",\"boot\":\"" BOOT "\",\"mono\":81233771,\"sync\":true,\"t0\":1767576600123"
 
 static const struct record_head a_head = {
