@@ -135,7 +135,7 @@ int read_plan_new(const struct plan_point *points, size_t count, const struct pl
                   struct read_plan **ret_plan, struct message *message)
 {
     struct read_plan *plan = calloc(1, sizeof *plan);
-    int err = message_set(message, ERR_NO_MEMORY, "out of memory");
+    int err = ERR_NO_MEMORY;
 
     if (plan == NULL)
         goto out;
@@ -158,7 +158,7 @@ int read_plan_new(const struct plan_point *points, size_t count, const struct pl
     err = 0;
 out:
     read_plan_free(plan);
-    return err;
+    return err == ERR_NO_MEMORY ? message_set(message, err, "out of memory") : err;
 }
 
 void read_plan_free(struct read_plan *plan)

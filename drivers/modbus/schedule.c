@@ -105,16 +105,6 @@ int64_t poll_schedule_deadline(const struct poll_schedule *schedule, size_t entr
     return schedule->entries[entry].due_us + schedule->entries[entry].interval_us;
 }
 
-int64_t poll_schedule_next(const struct poll_schedule *schedule)
-{
-    int64_t next = NEVER;
-
-    for (size_t i = 0; i < schedule->count; i++)
-        if (schedule->entries[i].due_us < next)
-            next = schedule->entries[i].due_us;
-    return next;
-}
-
 /* How far behind the group served last, in turns. */
 static size_t turn(const struct poll_schedule *schedule, size_t group)
 {

@@ -37,9 +37,6 @@ size_t poll_schedule_group(const struct poll_schedule *schedule, size_t entry);
 int64_t poll_schedule_due(const struct poll_schedule *schedule, size_t entry);
 int64_t poll_schedule_deadline(const struct poll_schedule *schedule, size_t entry);
 
-/* When the next entry is due; NEVER without entries. */
-int64_t poll_schedule_next(const struct poll_schedule *schedule);
-
 /* The entry to serve now, or SCHEDULE_NONE when none is due. Group `avoid` comes only when no other
  * has anything (SCHEDULE_NONE: none is avoided). */
 size_t poll_schedule_pick(const struct poll_schedule *schedule, int64_t now_us, size_t avoid);

@@ -131,7 +131,7 @@ static void who_came_back_is_read_at_once_and_keeps_its_grid(void **state)
     poll_schedule_start(schedule, 0);
     poll_schedule_done(schedule, 0, 0);
     poll_schedule_pull(schedule, 0, 10 * S);
-    assert_int_equal(poll_schedule_next(schedule), 5 * S);
+    assert_int_equal(poll_schedule_due(schedule, 1), 5 * S);
     assert_int_equal(poll_schedule_due(schedule, 0), 10 * S);
     assert_int_equal(poll_schedule_done(schedule, 0, 10 * S), 0);
     assert_int_equal(poll_schedule_due(schedule, 0), 60 * S);
@@ -159,13 +159,13 @@ static void a_split_entry_keeps_its_times(void **state)
     poll_schedule_free(schedule);
 }
 
-static void nothing_to_do_is_never_due(void **state)
+static void nothing_to_do_is_never_picked(void **state)
 {
     struct poll_schedule *schedule = made(0);
 
     (void)state;
     poll_schedule_start(schedule, 0);
-    assert_int_equal(poll_schedule_next(schedule), NEVER);
+    assert_int_equal(poll_schedule_count(schedule), 0);
     assert_int_equal(poll_schedule_pick(schedule, NEVER, SCHEDULE_NONE), SCHEDULE_NONE);
     poll_schedule_free(schedule);
 }
@@ -181,7 +181,7 @@ int main(void)
         cmocka_unit_test(who_failed_waits_for_the_others_but_not_for_nobody),
         cmocka_unit_test(who_came_back_is_read_at_once_and_keeps_its_grid),
         cmocka_unit_test(a_split_entry_keeps_its_times),
-        cmocka_unit_test(nothing_to_do_is_never_due),
+        cmocka_unit_test(nothing_to_do_is_never_picked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

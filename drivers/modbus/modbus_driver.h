@@ -1,0 +1,72 @@
+/*
+ * Reads the units behind one Modbus TCP connection: one request at a time, the earliest deadline
+ * first, units in turn.
+ *
+ * A unit that does not answer is tried once more after its neighbours had their turn; then it is
+ * down, and is asked one cheap read after 2, 4, 8 … 300 s. A refused or lost connection is tried
+ * again after 1 … 60 s. Silence is never good news: while a unit or its link is down, each of its
+ * points gets one bad sample per interval, stamped with the time it was due.
+ *
+ * A good sample is stamped halfway between request and reply. Samples of one read share a stamp.
+ * A read that a device refuses with exception 2 or 3 is split, down to single values, and stays so
+ * until the driver is opened again. One that a device passes over in silence while it answers
+ * others is asked ever more rarely, and its points are bad meanwhile.
+ *
+ * Owned by one thread. The register maps of the options outlive the driver; all else is copied.
+ */
+#ifndef DRIVERS_MODBUS_MODBUS_DRIVER_H
+#define DRIVERS_MODBUS_MODBUS_DRIVER_H
+
+#include "base/sockets.h"
+#include "drivers/driver.h"
+#include "drivers/modbus/health.h"
+#include "drivers/modbus/unit.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct modbus_link_options {
+    struct endpoint endpoint;
+    int64_t timeout_ms; /* to connect, and for each reply: 10 ms .. 60 s */
+    const struct modbus_unit_options *units;
+    size_t unit_count;
+    uint64_t seed; /* for the jitter of back-offs: another for each link */
+};
+
+struct modbus_unit_stats {
+    enum modbus_unit_state state;
+    enum cause cause;     /* why it is not up */
+    uint64_t requests;    /* probes included */
+    uint64_t replies;     /* good ones */
+    uint64_t timeouts;    /* no reply in time */
+    uint64_t lost;        /* the connection ended instead */
+    uint64_t exceptions;  /* refused */
+    uint64_t bad_replies; /* to something else, or no Modbus */
+    uint64_t skipped;     /* slots missed because the link was busy */
+    uint64_t splits;      /* reads split because the device refused them */
+    uint8_t last_exception;
+    int64_t latency_us; /* of the last reply */
+    int64_t worst_latency_us;
+};
+
+struct modbus_link_stats {
+    bool connected;
+    uint64_t connects;
+    uint64_t refused;
+    uint64_t lost;
+    uint64_t foreign; /* frames that answered nothing */
+};
+
+/* ERR_INVALID or ERR_RANGE, with words, for options that cannot be. Connects in the first step
+ * that has something to ask. */
+MUST_CHECK int modbus_driver_open(const struct modbus_link_options *options, driver_sink *sink,
+                                  void *sink_self, struct now now, struct driver **ret_driver,
+                                  struct message *message);
+
+/* Of a driver made here, for its owner: units by their place in the options. */
+void modbus_driver_unit_stats(const struct driver *driver, size_t unit,
+                              struct modbus_unit_stats *ret_stats);
+void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_stats *ret_stats);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * What is read of one unit: its points, the plan of reads that serve them, and the samples that
+ * come of a reply or of none. Pure; owned by one thread. The register map outlives it.
+ */
+#ifndef DRIVERS_MODBUS_UNIT_H
+#define DRIVERS_MODBUS_UNIT_H
+
+#include "base/error.h"
+#include "drivers/modbus/plan.h"
+#include "drivers/modbus/register_map.h"
+#include "model/sample.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct modbus_point_options {
+    size_t reg;          /* index into the unit's map */
+    int64_t interval_ms; /* at least 10 */
+    uint32_t number;     /* what its samples carry as `point` */
+};
+
+struct modbus_unit_options {
+    uint8_t unit; /* 0..247, or 255: what devices of their own expect */
+    const struct register_map *map;
+    const struct modbus_point_options *points;
+    size_t point_count;
+    uint16_t max_registers; /* a device's own bounds of a read; 0: the protocol's */
+    uint16_t max_bits;
+    uint16_t max_hole; /* 0: read over any */
+};
+
+struct unit_reads {
+    uint8_t id;
+    const struct register_map *map;
+    struct modbus_point_options *points;
+    size_t point_count;
+    struct read_plan *plan;
+};
+
+/* ERR_RANGE, with words, for options that cannot be. */
+MUST_CHECK int unit_reads_init(struct unit_reads *unit, const struct modbus_unit_options *options,
+                               struct message *message);
+void unit_reads_release(struct unit_reads *unit);
+
+/* One sample for each point of the read, into room for them: their number. `data` is what the
+ * reply holds, registers or packed bits, of just the length of the read. */
+size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8_t *data,
+                         int64_t t_ms, struct sample *samples);
+size_t unit_reads_bad(const struct unit_reads *unit, size_t read, enum cause cause, int64_t t_ms,
+                      struct sample *samples);
+
+#endif
