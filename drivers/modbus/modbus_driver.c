@@ -12,7 +12,7 @@
  * why), but that is no trouble: the next request connects anew at once, so that neighbours behind
  * a gateway lose one timeout and no more. What bounds the reconnecting is the units' own back-off.
  *
- * Who failed goes behind everybody who has something to ask, and probes alternate with reads.
+ * Who failed goes behind everybody who has something to ask; probes wait for a free moment.
  *
  * Some devices pass over in silence what they do not have. Such a read would take its whole unit
  * down again and again; so when a unit came back and the same read fails once more, it is the read
@@ -33,6 +33,9 @@
 
 /* So often a read may fail at its unit's expense, until one of its own replies. */
 #define FAILURES_OF_UNIT 2
+
+/* On a link that is never free, a probe goes before a read when it has waited so long. */
+#define PROBE_PATIENCE_US (10 * (int64_t)US_PER_S)
 
 /* A gateway's words for "your unit did not answer me". */
 #define EXCEPTION_GATEWAY_PATH   0x0A
@@ -61,8 +64,6 @@ struct modbus_driver {
     driver_sink *sink;
     void *sink_self;
     struct modbus_link *link;
-    struct unit *units;
-    size_t unit_count;
     struct poll *polls; /* by entry of the schedule */
     struct poll_schedule *schedule;
     struct sample *samples; /* room for the largest read */
@@ -82,6 +83,9 @@ struct modbus_driver {
     struct driver_want want;
     size_t want_count;
     int64_t due_us;
+
+    size_t unit_count;
+    struct unit units[];
 };
 
 /* In trouble: down, and not to be connected by whoever wants to ask. */
@@ -109,8 +113,8 @@ static int64_t slot_ms(const struct modbus_driver *self, size_t entry, struct no
 /* The entry has had its samples: on to its next slot. */
 static void settle(struct modbus_driver *self, size_t entry, struct now now)
 {
-    self->units[self->polls[entry].unit].stats.skipped +=
-        poll_schedule_done(self->schedule, entry, now.mono_us);
+    struct unit *unit = &self->units[self->polls[entry].unit];
+    unit->stats.skipped += poll_schedule_done(self->schedule, entry, now.mono_us);
 }
 
 /* One bad sample for each point of the entry, stamped with its slot, which is done. */
@@ -246,17 +250,16 @@ static void on_reply(struct modbus_driver *self, const struct modbus_answer *ans
 /* A read over holes may be more than the device gives: two smaller ones are tried at once. */
 static bool split(struct modbus_driver *self, size_t entry)
 {
-    struct poll *poll = &self->polls[entry];
-    struct unit *unit = &self->units[poll->unit];
+    size_t index = self->polls[entry].unit;
     size_t new_read;
     size_t new_entry;
 
-    if (read_plan_split(unit->reads.plan, poll->read, &new_read) != 0)
+    if (read_plan_split(self->units[index].reads.plan, self->polls[entry].read, &new_read) != 0)
         return false;
-    /* There is an entry for each point, and there are never more reads than that. */
+    /* There is room for each point, and there are never more reads than that. */
     new_entry = poll_schedule_split(self->schedule, entry);
-    self->polls[new_entry] = (struct poll){.unit = poll->unit, .read = new_read};
-    unit->stats.splits++;
+    self->polls[new_entry] = (struct poll){.unit = index, .read = new_read};
+    self->units[index].stats.splits++;
     return true;
 }
 
@@ -369,14 +372,16 @@ static size_t probe_entry(const struct modbus_driver *self, size_t unit)
     return best;
 }
 
-/* The entry to ask now, or SCHEDULE_NONE. */
+/* The entry to ask now, or SCHEDULE_NONE. A probe waits for a free moment, but not for ever. */
 static size_t next_entry(const struct modbus_driver *self, int64_t now_us, bool *ret_probe)
 {
     size_t entry = poll_schedule_pick(self->schedule, now_us, self->failed);
     int64_t probe_us;
     size_t unit = next_probe(self, &probe_us);
+    bool first =
+        entry == SCHEDULE_NONE || (now_us - probe_us > PROBE_PATIENCE_US && !self->probed_last);
 
-    *ret_probe = probe_us <= now_us && (entry == SCHEDULE_NONE || !self->probed_last);
+    *ret_probe = probe_us <= now_us && first;
     return *ret_probe ? probe_entry(self, unit) : entry;
 }
 
@@ -498,7 +503,6 @@ static void driver_close_modbus(struct driver *driver)
     for (size_t i = 0; i < self->unit_count; i++)
         unit_reads_release(&self->units[i].reads);
     poll_schedule_free(self->schedule);
-    free(self->units);
     free(self->polls);
     free(self->samples);
     free(self);
@@ -542,16 +546,16 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
                        void *sink_self, struct now now, struct driver **ret_driver,
                        struct message *message)
 {
-    struct modbus_driver *self = NULL;
+    struct modbus_driver *self;
     size_t points = 0;
-    int err = ERR_NO_MEMORY;
+    int err = 0;
 
     if (options->unit_count > UNITS_MAX)
         return message_set(message, ERR_RANGE, "%zu units; expected at most %d",
                            options->unit_count, UNITS_MAX);
-    self = calloc(1, sizeof *self);
+    self = calloc(1, sizeof *self + options->unit_count * sizeof self->units[0]);
     if (self == NULL)
-        return message_set(message, err, "out of memory");
+        return message_set(message, ERR_NO_MEMORY, "out of memory");
     self->driver.ops = &modbus_ops;
     self->sink = sink;
     self->sink_self = sink_self;
@@ -559,19 +563,13 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
     self->asked = SCHEDULE_NONE;
     self->failed = SCHEDULE_NONE;
     self->due_us = now.mono_us;
-    self->units = calloc(options->unit_count + 1, sizeof self->units[0]);
-    if (self->units == NULL) {
-        message_set(message, err, "out of memory");
-        goto out;
-    }
     self->unit_count = options->unit_count;
-    for (size_t i = 0; i < options->unit_count; i++) {
+    for (size_t i = 0; i < options->unit_count && err == 0; i++) {
         points += options->units[i].point_count;
         err = unit_reads_init(&self->units[i].reads, &options->units[i], message);
-        if (err != 0)
-            goto out;
     }
-    err = modbus_link_open(&options->endpoint, options->timeout_ms, &self->link, message);
+    if (err == 0)
+        err = modbus_link_open(&options->endpoint, options->timeout_ms, &self->link, message);
     if (err == 0)
         err = make_schedule(self, points, now, message);
     if (err != 0)
