@@ -149,7 +149,8 @@ static void take_event(struct edge *edge, struct now now, struct mqtt_event *eve
     case MQTT_ACKED:
         break; /* says nothing about the centre */
     case MQTT_REFUSED:
-        log_warn("uplink", "the broker refused a message (reason %d): are its ACL and limits right?",
+        log_warn("uplink",
+                 "the broker refused a message (reason %d): are its ACL and limits right?",
                  event->reason);
         break;
     }
@@ -236,8 +237,9 @@ static void tell_troubles(struct edge *edge, struct now now)
     else
         complaint_clear(&edge->journal_complaint, now.mono_us, "journal", "takes records again");
     if (recorder.lost > edge->told_lost)
-        log_warn("journal", "full: dropped the oldest segments with %llu samples, each named by a "
-                            "loss record; enlarge journal.size or restore the way to the centre",
+        log_warn("journal",
+                 "full: dropped the oldest segments with %llu samples, each named by a "
+                 "loss record; enlarge journal.size or restore the way to the centre",
                  (unsigned long long)(recorder.lost - edge->told_lost));
     if (recorder.refused > edge->told_refused)
         complaint_raise(&edge->refused_complaint, now.mono_us, "recorder",
@@ -291,8 +293,7 @@ static void stop(struct edge *edge)
         poller_stop(edge->poller);
     worker_stop(edge->recorder_worker);
     edge->recorder_worker = NULL;
-    if (edge->recorder &&
-        recorder_flush(edge->recorder, clock_read(clock_real()), &message))
+    if (edge->recorder && recorder_flush(edge->recorder, clock_read(clock_real()), &message))
         log_error("recorder", "%s", message.text);
     if (edge->uplink_worker) {
         wait_for_receipts(edge);
@@ -401,8 +402,8 @@ static int start(struct edge *edge, struct message *message)
         return err;
     edge->uplink_worker =
         worker_start("uplink", uplink_thread, edge, clock_real(), mqtt_fd(edge->mqtt));
-    edge->recorder_worker = worker_start("recorder", recorder_thread, edge, clock_real(),
-                                         recorder_fd(edge->recorder));
+    edge->recorder_worker =
+        worker_start("recorder", recorder_thread, edge, clock_real(), recorder_fd(edge->recorder));
     if (!edge->uplink_worker || !edge->recorder_worker)
         return message_set(message, ERR_NO_MEMORY, "cannot start a thread");
     return poller_start(edge->poller, message);

@@ -46,7 +46,8 @@ static int add_point(struct edge_points *points, const struct edge_config *confi
     const struct map_register *from = register_map_at(map, reg);
     struct point_info *info = &points->infos[points->count];
     *info = (struct point_info){.interval_ms = interval_ms};
-    int len = snprintf(info->id, sizeof(info->id), "%s.%s.%s", config->site, unit->name, from->name);
+    int len =
+        snprintf(info->id, sizeof(info->id), "%s.%s.%s", config->site, unit->name, from->name);
     if (len < 0 || (size_t)len >= sizeof(info->id))
         return ERR_RANGE;
     copy_name(info, from->description && from->description[0] ? from->description : from->name);
@@ -72,7 +73,8 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
 {
     size_t count = unit->points ? unit->point_count : register_map_count(map);
     struct modbus_point_options *list = calloc(count + 1, sizeof(*list));
-    *options = (struct modbus_unit_options){.unit = (uint8_t)unit->unit, .map = map, .points = list};
+    *options =
+        (struct modbus_unit_options){.unit = (uint8_t)unit->unit, .map = map, .points = list};
     int err = list ? grow(points, count) : ERR_NO_MEMORY;
     for (size_t i = 0; !err && i < count; i++) {
         int reg = unit->points ? register_map_find(map, unit->points[i].name) : (int)i;

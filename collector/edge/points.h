@@ -1,8 +1,9 @@
 /*
- * From a configuration to points and drivers: register maps are read, points numbered, links opened.
+ * From a configuration to points and drivers: register maps are read, points numbered, links
+ * opened.
  *
- * Owns the maps, the points and the names; the drivers borrow from it, so it outlives them. Made and
- * freed by the main thread, read-only in between.
+ * Owns the maps, the points and the names; the drivers borrow from it, so it outlives them. Made
+ * and freed by the main thread, read-only in between.
  */
 #ifndef EDGE_POINTS_H
 #define EDGE_POINTS_H
