@@ -357,6 +357,11 @@ static int add_sample(struct recorder *recorder, const struct sample *sample, st
         err = record_data_add(group->data, place.id, sample);
         err = err ? close_err : 0;
     }
+    if (err == ERR_INVALID) {
+        /* No record can hold it (a time beyond the calendar, say): told, and nothing else stops. */
+        count(recorder, &recorder->status.refused, 1);
+        return 0;
+    }
     if (!err && recorder->due_us[group->stream] == NEVER)
         recorder->due_us[group->stream] = now.mono_us + linger_us[group->stream];
     return err;
