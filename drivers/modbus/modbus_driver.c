@@ -161,14 +161,12 @@ static void expire(struct modbus_driver *self, struct now now)
 static void entry_answered(struct modbus_driver *self, size_t entry, struct now now)
 {
     struct poll *poll = &self->polls[entry];
-    size_t index = poll->unit;
-    struct unit *unit = &self->units[index];
 
     poll->failures = 0;
     poll->probes = 0;
     link_health_answered(&self->health);
-    if (unit_health_answered(&unit->health))
-        poll_schedule_pull(self->schedule, index, now.mono_us);
+    if (unit_health_answered(&self->units[poll->unit].health))
+        poll_schedule_pull(self->schedule, poll->unit, now.mono_us);
 }
 
 /* The unit asked did not answer: a second chance, then probes. */

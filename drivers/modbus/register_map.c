@@ -75,6 +75,9 @@ struct reader {
 };
 
 static void complain_at(struct reader *reader, size_t line, size_t column, const char *format,
+                        va_list args) PRINTF_LIKE(4, 0);
+
+static void complain_at(struct reader *reader, size_t line, size_t column, const char *format,
                         va_list args)
 {
     struct message what;
