@@ -283,6 +283,7 @@ static struct db_stmt *bind_filter(struct events_db *events, const struct event_
     struct db_stmt *stmt =
         db_stmt(events->db, filter->alarm != NULL ? TRANSITIONS_OF_ALARM : TRANSITIONS);
     bool paged = filter->before_id > 0;
+    int64_t to_ms = filter->to_ms != 0 ? filter->to_ms : INT64_MAX;
 
     db_bind_text(stmt, 1, filter->alarm);
     db_bind_text(stmt, 2, filter->site);
@@ -291,7 +292,8 @@ static struct db_stmt *bind_filter(struct events_db *events, const struct event_
     db_bind_text(stmt, 5, filter->priority);
     db_bind_u64(stmt, 6, filter->occurrence);
     db_bind_i64(stmt, 7, filter->from_ms != 0 ? filter->from_ms : INT64_MIN);
-    db_bind_i64(stmt, 8, filter->to_ms != 0 ? filter->to_ms : INT64_MAX);
+    /* The index knows no pairs: let it begin at the page, not at the end of the range. */
+    db_bind_i64(stmt, 8, paged && filter->before_ms < to_ms ? filter->before_ms + 1 : to_ms);
     db_bind_i64(stmt, 9, paged ? filter->before_ms : INT64_MAX);
     db_bind_u64(stmt, 10, paged ? filter->before_id : INT64_MAX);
     db_bind_u64(stmt, 11, limit < EVENTS_MAX_ROWS ? limit : EVENTS_MAX_ROWS);

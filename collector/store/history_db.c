@@ -1,5 +1,6 @@
 #include "store/history_db.h"
 
+#include "store/history_rollup.h"
 #include "store/history_schema.h"
 #include "store/point_cache.h"
 #include "store/state_table.h"
@@ -22,6 +23,7 @@
 
 struct history_db {
     struct db *db;
+    struct history_rollup *rollup; /* NULL at readers */
     struct point_cache points;
     bool points_made;   /* in this transaction */
     uint64_t stored;    /* samples, committed */
@@ -39,6 +41,8 @@ int history_db_open(const struct db_options *options, struct history_db **ret_hi
     int err = db_open(options, &history_schema, &history->db, ret_report, message);
     if (err == 0)
         err = history_db_count(history, &history->stored, message);
+    if (err == 0 && options->mode == DB_WRITER)
+        err = history_rollup_new(history, &history->rollup);
     if (err != 0) {
         history_db_close(history);
         return err;
@@ -52,6 +56,7 @@ void history_db_close(struct history_db *history)
     if (history == NULL)
         return;
     db_close(history->db);
+    history_rollup_free(history->rollup);
     point_cache_release(&history->points);
     free(history);
 }
@@ -84,15 +89,17 @@ static void forget_transaction(struct history_db *history)
 {
     if (history->points_made)
         point_cache_clear(&history->points);
+    if (history->rollup != NULL)
+        history_rollup_forget(history->rollup);
     history->points_made = false;
     history->stored_tx = 0;
 }
 
 int history_db_commit(struct history_db *history, struct message *message)
 {
-    int err = 0;
+    int err = history->rollup != NULL ? history_rollup_run(history->rollup, message) : 0;
 
-    if (history->stored_tx > 0)
+    if (err == 0 && history->stored_tx > 0)
         err = state_set(history_db_stmt(history, HISTORY_SET_STATE), "samples",
                         history->stored + history->stored_tx, message);
     if (err == 0)
@@ -318,6 +325,8 @@ int history_db_add_samples(struct history_db *history, int64_t source, uint64_t 
         err = insert_sample(history, &origin, 0, &samples[i], &stored, message);
         if (err == 0 && !stored)
             err = add_behind(history, &origin, samples, i, &stored, message);
+        if (err == 0 && stored)
+            err = history_rollup_note(history->rollup, origin.point, samples[i].t_ms, message);
         total += stored;
     }
     if (err != 0)
@@ -343,20 +352,6 @@ int history_db_cursor(struct history_db *history, uint64_t *ret_position, struct
 int history_db_count(struct history_db *history, uint64_t *ret_count, struct message *message)
 {
     return state_get(history_db_stmt(history, HISTORY_GET_STATE), "samples", ret_count, message);
-}
-
-int history_db_count_point(struct history_db *history, int64_t id, uint64_t *ret_count,
-                           struct message *message)
-{
-    struct db_stmt *stmt = history_db_stmt(history, HISTORY_COUNT_POINT);
-
-    db_bind_i64(stmt, 1, id);
-    int err = db_next(stmt, message);
-    if (err != 0)
-        return err;
-    *ret_count = db_column_u64(stmt, 0);
-    db_reset(stmt);
-    return 0;
 }
 
 int history_db_birth(struct history_db *history, const char *birth, struct buffer *out,

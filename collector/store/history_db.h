@@ -88,10 +88,8 @@ MUST_CHECK int history_db_points(struct history_db *history, int64_t after,
                                  struct history_point *ret_points, size_t capacity,
                                  size_t *ret_count, struct message *message);
 
-/* Samples stored, of all points and of one. */
+/* Samples stored, of all points. */
 MUST_CHECK int history_db_count(struct history_db *history, uint64_t *ret_count,
                                 struct message *message);
-MUST_CHECK int history_db_count_point(struct history_db *history, int64_t id, uint64_t *ret_count,
-                                      struct message *message);
 
 #endif

@@ -55,4 +55,8 @@ MUST_CHECK int history_read_buckets(struct history_db *history, int64_t id, int6
                                     struct history_bucket *ret_buckets, size_t capacity,
                                     size_t *ret_count, struct message *message);
 
+/* Samples of a point stamped from 1970 on. */
+MUST_CHECK int history_read_count(struct history_db *history, int64_t id, uint64_t *ret_count,
+                                  struct message *message);
+
 #endif

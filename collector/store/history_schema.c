@@ -5,6 +5,8 @@
 #define APPLICATION_ID 0x43684831 /* "ChH1" */
 
 #define POINT_COLUMNS  "id, point, name, unit, type, site, map, class, interval_ms"
+#define QUALITY        "((q & 65535) >> 8)"
+#define USABLE         "CASE WHEN " QUALITY " <= 1 THEN value END"
 #define SAMPLE_COLUMNS "s.t_ms, s.tie, s.value, s.text, s.q, s.source, s.seq"
 
 static const char *const migrations[] = {
@@ -18,6 +20,10 @@ static const char *const migrations[] = {
     "CREATE TABLE samples(point INTEGER NOT NULL, t_ms INTEGER NOT NULL, tie INTEGER NOT NULL,"
     " value REAL, text TEXT, q INTEGER NOT NULL, source INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " PRIMARY KEY(point, t_ms, tie)) WITHOUT ROWID, STRICT;"
+    "CREATE TABLE rollups(point INTEGER NOT NULL, slot INTEGER NOT NULL, count INTEGER NOT NULL,"
+    " used INTEGER NOT NULL, min REAL, max REAL, mean REAL, worst INTEGER NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, PRIMARY KEY(point, slot))"
+    " WITHOUT ROWID, STRICT;"
     "CREATE INDEX samples_ties ON samples(point, t_ms, source, seq) WHERE tie > 0;",
 };
 
@@ -43,8 +49,8 @@ static const char *const statements[HISTORY_STATEMENTS] = {
                            "AND tie = 0 AND source = ?3 AND seq = ?4) + "
                            "(SELECT count(*) FROM samples INDEXED BY samples_ties WHERE point = ?1 "
                            "AND t_ms = ?2 AND source = ?3 AND seq = ?4 AND tie > 0)",
-    [HISTORY_NEXT_TIE] = "SELECT max(tie) + 1 FROM samples WHERE point = ?1 AND t_ms = ?2",
-    [HISTORY_COUNT_POINT] = "SELECT count(*) FROM samples WHERE point = ?1",
+    [HISTORY_NEXT_TIE] = "SELECT tie + 1 FROM samples WHERE point = ?1 AND t_ms = ?2 "
+                         "ORDER BY tie DESC LIMIT 1",
     [HISTORY_LATEST] =
         "SELECT " SAMPLE_COLUMNS ", p.id, p.point FROM points p CROSS JOIN samples s "
         "ON s.point = p.id AND (s.t_ms, s.tie) = (SELECT t_ms, tie FROM samples "
@@ -53,6 +59,16 @@ static const char *const statements[HISTORY_STATEMENTS] = {
     [HISTORY_SAMPLES] =
         "SELECT " SAMPLE_COLUMNS " FROM samples s WHERE s.point = ?1 "
         "AND (s.t_ms, s.tie) > (?2, ?3) AND s.t_ms < ?4 ORDER BY s.t_ms, s.tie LIMIT ?5",
+    [HISTORY_ROLL_UP] =
+        "INSERT OR REPLACE INTO rollups SELECT point, ?2, count(*), count(" USABLE "), "
+        "min(" USABLE "), max(" USABLE "), avg(" USABLE "), max(" QUALITY "), min(t_ms), max(t_ms) "
+        "FROM samples WHERE point = ?1 AND t_ms >= ?3 AND t_ms < ?4 HAVING count(*) > 0",
+    [HISTORY_ROLLED_LAST] = "SELECT ifnull((SELECT max(slot) FROM rollups WHERE point = ?1), ?2), "
+                            "(SELECT max(t_ms) FROM samples WHERE point = ?1 "
+                            "AND t_ms < ?3)",
+    [HISTORY_UNROLL] = "DELETE FROM rollups WHERE point = ?1 AND slot = ?2",
+    [HISTORY_ROLLUPS] = "SELECT slot, count, used, min, max, mean, worst, first_ms, last_ms "
+                        "FROM rollups WHERE point = ?1 AND slot >= ?2 AND slot < ?3 ORDER BY slot",
     [HISTORY_SET_STATE] = STATE_SET_SQL,
     [HISTORY_GET_STATE] = STATE_GET_SQL,
 };

@@ -1,8 +1,11 @@
 /*
- * The tables and statements of the history file, for history_db.c and history_read.c alone.
+ * The tables and statements of the history file, for the files of the history alone.
  *
  * `q` of a sample is quality * 256 + cause as on the wire, plus HISTORY_FLOAT where the number came
  * from a float32 register, so that it prints as it did there.
+ *
+ * `rollups` hold what the samples of a point in one slot of time come to. They are derived: a slot
+ * that has none is read from its samples, and one that has is complete (history_rollup.h).
  */
 #ifndef STORE_HISTORY_SCHEMA_H
 #define STORE_HISTORY_SCHEMA_H
@@ -10,7 +13,8 @@
 #include "store/db.h"
 #include "store/history_db.h"
 
-#define HISTORY_FLOAT 65536
+#define HISTORY_FLOAT   65536
+#define HISTORY_SLOT_MS 300000 /* of a roll-up */
 
 enum history_statement {
     HISTORY_ADD_BIRTH,
@@ -24,9 +28,12 @@ enum history_statement {
     HISTORY_ADD_SAMPLE,
     HISTORY_COUNT_SAME,
     HISTORY_NEXT_TIE,
-    HISTORY_COUNT_POINT,
     HISTORY_LATEST,
     HISTORY_SAMPLES,
+    HISTORY_ROLL_UP,
+    HISTORY_ROLLED_LAST,
+    HISTORY_UNROLL,
+    HISTORY_ROLLUPS,
     HISTORY_SET_STATE,
     HISTORY_GET_STATE,
     HISTORY_STATEMENTS

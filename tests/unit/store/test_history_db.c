@@ -575,7 +575,7 @@ static void a_reader_sees_committed_samples_and_cannot_write(void **state)
     assert_int_equal(count(reader), 0);
     commit(writer);
     assert_int_equal(count(reader), 1);
-    assert_int_equal(history_db_count_point(reader, point, &n, NULL), 0);
+    assert_int_equal(history_read_count(reader, point, &n, NULL), 0);
     assert_int_equal(n, 1);
     assert_int_equal(history_db_begin(reader, NULL), ERR_DENIED);
     assert_int_equal(history_db_add_point(reader, &info, &id, NULL), ERR_DENIED);
