@@ -36,14 +36,6 @@ static struct sample decoded(const struct map_register *reg, const char *hex)
     return sample;
 }
 
-static const char *cause_word(enum cause cause)
-{
-    return cause == CAUSE_NOT_A_NUMBER   ? "not_a_number"
-           : cause == CAUSE_SENSOR_FAULT ? "sensor_fault"
-           : cause == CAUSE_BAD_RESPONSE ? "bad_response"
-                                         : "another cause";
-}
-
 /* The value as a record shows it, or its cause where there is none. */
 static void shown(const struct sample *sample, char *text, size_t size)
 {
@@ -54,7 +46,7 @@ static void shown(const struct sample *sample, char *text, size_t size)
     else
         print_double(sample->value.number, number);
     if (sample->value.kind == VALUE_NONE)
-        snprintf(text, size, "%s", cause_word(sample->cause));
+        snprintf(text, size, "%s", cause_name(sample->cause));
     else if (sample->value.kind == VALUE_TEXT)
         snprintf(text, size, "'%s'", sample->value.text);
     else
@@ -315,41 +307,6 @@ static void texts_are_trimmed_and_made_utf8(void **state)
     check(&time, "1a0b180c0700", "'1a0b180c0700'");
 }
 
-/* The worked frame of a gas corrector, as its documentation prints it. */
-static void the_gas_corrector_reads_as_documented(void **state)
-{
-    static const char *const data = "4B3C615644"
-                                    "9B6392000000004022"
-                                    "0C4A00001243111640200000122856864222"
-                                    "41AD312742CC6C8B";
-    static const struct {
-        const char *type, *order, *value;
-        double divisor;
-        unsigned address;
-    } cases[] = {
-        {"float32", "ABCD", "12345686", 1, 10},
-        {"float32", "ABCD", "1243.1116", 1, 12},
-        {"float32", "ABCD", "0", 1, 14},
-        {"float32", "ABCD", "2.532", 1, 16},
-        {"bcd48", "ABCDEF", "1243.1116", 1e4, 18},
-        {"float32", "ABCD", "2.5", 1, 21},
-        {"bcd48", "ABCDEF", "12285686.4222", 1e4, 23},
-        {"float32", "ABCD", "21.649", 1, 26},
-        {"float32", "ABCD", "102.212", 1, 28},
-    };
-
-    (void)state;
-    assert_int_equal(strlen(data), 80);
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        struct map_register reg = made(cases[i].type, cases[i].order);
-        char hex[17];
-        reg.exact = reg.type == REGISTER_FLOAT;
-        reg.divisor = cases[i].divisor;
-        snprintf(hex, 4u * reg.words + 1, "%s", data + 4 * (cases[i].address - 10));
-        check(&reg, hex, cases[i].value);
-    }
-}
-
 static void every_type_ends_by_its_own_width(void **state)
 {
     static const char *const types[] = {"bits16", "uint8",   "int16",   "uint32", "int64",
@@ -384,7 +341,6 @@ int main(void)
         cmocka_unit_test(sentinels_must_fit_their_register),
         cmocka_unit_test(bits_are_picked_from_their_word),
         cmocka_unit_test(texts_are_trimmed_and_made_utf8),
-        cmocka_unit_test(the_gas_corrector_reads_as_documented),
         cmocka_unit_test(every_type_ends_by_its_own_width),
     };
 
