@@ -34,7 +34,7 @@
 #define CHECKPOINT_WAIT_MS 250
 #define CHECKPOINT_BYTES   ((int64_t)64 * 1024 * 1024)
 #define STATEMENT_US       ((int64_t)5 * US_PER_S)
-#define CHECK_US           ((int64_t)30 * US_PER_S)
+#define CHECK_US           ((int64_t)5 * US_PER_S)
 #define PROGRESS_STEPS     4000
 #define FRAME_HEADER       24 /* bytes before each page in the log */
 #define SYNCHRONOUS_FULL   2
@@ -231,10 +231,8 @@ static int quick_check(struct db *db, bool *ret_checked, struct message *message
     int err = query(db, "PRAGMA quick_check(1)", NULL, verdict, sizeof verdict, message);
     sqlite3_progress_handler(db->handle, 0, NULL, NULL);
     db->deadline = NEVER;
-    if (err == ERR_TIMEOUT)
-        return 0;
     if (err != 0)
-        return err;
+        return err == ERR_TIMEOUT ? 0 : err;
     if (strcmp(verdict, "ok") != 0)
         return message_set(message, ERR_CORRUPT, "%s: %s%s", db->path, verdict,
                            advice(ERR_CORRUPT));

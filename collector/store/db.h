@@ -44,8 +44,8 @@ struct db_options {
 
 struct db_report {
     bool created;
-    bool unclean; /* the last writer did not close it */
-    bool checked; /* … so its pages were checked, all within the time for that */
+    bool unclean; /* the last writer did not close it, or readers outlived it */
+    bool checked; /* … so its pages were checked, all of them within 5 s */
 };
 
 struct db;
@@ -60,7 +60,8 @@ struct db_stmt;
 MUST_CHECK int db_open(const struct db_options *options, const struct db_schema *schema,
                        struct db **ret_db, struct db_report *ret_report, struct message *message);
 
-/* Rolls back what is open, checkpoints (writer), closes. NULL is fine. */
+/* Rolls back what is open, checkpoints (writer), closes. NULL is fine. Readers go first: one that
+ * is still reading keeps the log from being emptied. */
 void db_close(struct db *db);
 
 bool db_is_writer(const struct db *db);

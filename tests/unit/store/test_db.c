@@ -4,9 +4,11 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,8 +24,7 @@ static const char *const statements[STATEMENTS] = {
     [INSERT] = "INSERT INTO things(id, text, blob) VALUES(?1, ?2, ?3)",
     [COUNT] = "SELECT count(*) FROM things",
     [TEXT_OF] = "SELECT text, blob FROM things WHERE id = ?1",
-    [SLOW] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
-             "SELECT count(*) FROM n",
+    [SLOW] = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i FROM n) SELECT count(*) FROM n",
     [SYNCHRONOUS] = "PRAGMA synchronous",
     [JOURNAL] = "PRAGMA journal_mode",
 };
@@ -158,6 +159,37 @@ static void a_full_file_rolls_all_of_the_transaction_back(void **state)
     assert_int_equal(count(db), 1);
     add_committed(db, 2, "small");
     assert_int_equal(count(db), 2);
+    db_close(db);
+}
+
+static void a_write_error_fails_the_commit_and_harms_nothing_before_it(void **state)
+{
+    struct db *db = open_as(*state, DB_WRITER);
+    struct rlimit before;
+    struct rlimit small = {.rlim_cur = (rlim_t)100 * 1024};
+    struct message message = {""};
+    int64_t id = 0;
+    int err = 0;
+
+    /* No file of this process may grow beyond 100 KiB: the log's writes fail. */
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    while (err == 0 && id < 1000) {
+        assert_int_equal(db_begin(db, NULL), 0);
+        err = add(db, ++id, "x");
+        if (err == 0)
+            err = db_commit(db, &message);
+    }
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, handler);
+    assert_int_equal(err, ERR_IO);
+    assert_non_null(strstr(message.text, "cannot commit"));
+    db_close(db);
+    db = open_as(*state, DB_WRITER);
+    assert_int_equal(count(db), id - 1);
+    add_committed(db, id, "again");
     db_close(db);
 }
 
@@ -430,6 +462,7 @@ int main(void)
         TEST(after_a_kill_what_was_committed_is_there_and_nothing_else),
         TEST(a_reader_can_be_the_first_after_a_kill),
         TEST(a_full_file_rolls_all_of_the_transaction_back),
+        TEST(a_write_error_fails_the_commit_and_harms_nothing_before_it),
         TEST(a_failed_step_breaks_its_transaction),
         TEST(changes_outside_of_a_transaction_are_refused),
         TEST(a_number_beyond_63_bits_is_refused),

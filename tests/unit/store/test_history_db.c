@@ -5,10 +5,13 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -229,6 +232,55 @@ static void a_kill_keeps_results_and_cursor_together(void **state)
     commit(history);
     assert_int_equal(count(history), 4);
     history_db_close(history);
+}
+
+/* Commits record after record and tells each through a pipe, until it is killed. */
+static void commit_for_ever(const struct db_folder *place, int told)
+{
+    struct history_db *history = open_as(place, DB_WRITER);
+    struct sample samples[50];
+
+    for (uint64_t seq = cursor(history) + 1;; seq++) {
+        for (int i = 0; i < 50; i++)
+            samples[i] = good(T0 + (int64_t)seq * 50 + i, i);
+        begin(history);
+        int64_t point = add_point(history, "a.b.c");
+        int64_t source = add_source(history, "edge", STREAM_T);
+        add(history, point, source, seq, samples, 50);
+        assert_int_equal(history_db_set_cursor(history, seq, NULL), 0);
+        commit(history);
+        if (write(told, &seq, sizeof seq) != sizeof seq)
+            return;
+    }
+}
+
+static void what_was_told_as_committed_survives_a_kill_at_any_time(void **state)
+{
+    uint32_t random = 5;
+    uint64_t told = 0;
+
+    for (int round = 0; round < 12; round++) {
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            commit_for_ever(*state, ends[1]);
+            _exit(1);
+        }
+        close(ends[1]);
+        for (uint32_t left = 1 + seeded(&random) % 20; left > 0; left--)
+            assert_int_equal(read(ends[0], &told, sizeof told), sizeof told);
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        close(ends[0]);
+        struct history_db *history = open_as(*state, DB_WRITER);
+        assert_true(cursor(history) >= told);
+        assert_int_equal(count(history), cursor(history) * 50);
+        uint64_t rows = 0;
+        assert_int_equal(history_read_count(history, 1, &rows, NULL), 0);
+        assert_int_equal(rows, count(history));
+        history_db_close(history);
+    }
 }
 
 static void a_full_disk_keeps_cursor_count_and_samples_of_the_last_commit(void **state)
@@ -618,6 +670,7 @@ int main(void)
         TEST(a_replay_changes_nothing),
         TEST(another_record_with_the_stamp_gets_the_next_tie),
         TEST(a_kill_keeps_results_and_cursor_together),
+        TEST(what_was_told_as_committed_survives_a_kill_at_any_time),
         TEST(a_full_disk_keeps_cursor_count_and_samples_of_the_last_commit),
         TEST(a_point_number_of_a_rolled_back_transaction_is_forgotten),
         TEST(a_later_birth_changes_what_is_known_of_a_point),
