@@ -143,14 +143,21 @@ def test_a_certificate_of_another_ca_is_refused(broker, keys, foreign_keys):
 
 def test_a_will_is_told_only_within_the_acl(place, broker, keys, clients):
     """An edge's will about itself is told; one in another's name is not."""
-    def die(will_topic):
-        text = unique()
-        dying = harness.Mqtt(broker.port, keys, "transfer", will=(will_topic, text)).open()
-        dying.client._sock.close()  # no DISCONNECT: the connection just breaks
-        dying.client.loop_stop()
-        return text
     centre = clients["centre"]
     centre.subscribe(topic("+", "state"))
+    dying = itertools.count()
+
+    def die(will_topic):
+        text = unique()
+        since = broker.mark()
+        client = place.add(harness.Child(place.folder, f"dying-{next(dying)}", [
+            "mosquitto_sub", "-V", "5", "-h", "127.0.0.1", "-p", broker.port, "--cafile", keys / "ca.crt", "--cert",
+            keys / "transfer.crt", "--key", keys / "transfer.key", "-t", topic("transfer", "receipt"),
+            "--will-topic", will_topic, "--will-payload", text, "--will-qos", "1"])).start()
+        broker.wait_line(r"as transfer \(", since=since)
+        client.kill()
+        return text
+
     told = die(topic("transfer", "state"))
     centre.wait_message("the will", lambda m: m.payload == told.encode())
     forged = die(topic("gas", "state"))
