@@ -10,7 +10,7 @@
 #define WIDTH_DEFAULT 500
 #define WIDTH_MAX     4000
 #define RANGE_DEFAULT (8 * 3600 * (int64_t)MS_PER_S)
-#define RANGE_MAX     (100 * 366 * 86400 * (int64_t)MS_PER_S)
+#define RANGE_MAX     ((int64_t)100 * 366 * 86400 * MS_PER_S)
 #define GAP_INTERVALS 3
 
 struct range {

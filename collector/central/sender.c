@@ -8,6 +8,7 @@
 #include "store/sender_db.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,8 @@ struct sender {
     struct complaint db_complaint;
     pthread_mutex_t lock; /* guards status */
     struct sender_status status;
+    _Atomic uint64_t journaled; /* the outbox's entries up to it are in the journal */
+    uint64_t deleted;
 };
 
 int sender_open(const struct sender_options *options, struct sender **ret_sender,
@@ -263,11 +266,31 @@ static int send_due(struct sender *sender, struct now now, struct message *messa
     return err;
 }
 
+void sender_journaled(struct sender *sender, uint64_t id)
+{
+    atomic_store(&sender->journaled, id);
+}
+
+static int delete_journaled(struct sender *sender, struct message *message)
+{
+    uint64_t id = atomic_load(&sender->journaled);
+    if (id == sender->deleted)
+        return 0;
+    int err = sender_db_begin(sender->db, message);
+    if (!err)
+        err = end(sender, outbox_delete(sender_db_outbox(sender->db), id, message), message);
+    if (!err)
+        sender->deleted = id;
+    return err;
+}
+
 int64_t sender_step(void *self, struct now now)
 {
     struct sender *sender = self;
     struct message message = {""};
-    int err = take_notifications(sender, &message);
+    int err = delete_journaled(sender, &message);
+    if (!err)
+        err = take_notifications(sender, &message);
     if (!err)
         err = send_due(sender, now, &message);
     if (err)

@@ -36,6 +36,9 @@ void sender_close(struct sender *sender);
 /* A worker's step; `self` is the sender. Blocks while a webhook takes its time, 10 s at most. */
 int64_t sender_step(void *self, struct now now);
 
+/* Ingest has the outbox's entries up to `id` durably: the next step deletes them. Any thread. */
+void sender_journaled(struct sender *sender, uint64_t id);
+
 void sender_get_status(struct sender *sender, struct sender_status *ret_status);
 
 #endif
