@@ -50,7 +50,8 @@ struct edge {
     struct uplink *uplink;
     struct mqtt *mqtt;
     struct poller *poller;
-    struct worker *recorder_worker, *uplink_worker;
+    struct worker *recorder_worker;
+    _Atomic(struct worker *) uplink_worker; /* started after the recorder's, which wakes it */
     char boot[33], instance[33];
     atomic_int epoch_wish;
     pthread_mutex_t lock; /* guards uplink_status */
@@ -206,8 +207,9 @@ static int64_t recorder_thread(void *self, struct now now)
 static void on_durable(void *self)
 {
     struct edge *edge = self;
-    if (edge->uplink_worker)
-        worker_wake(edge->uplink_worker);
+    struct worker *worker = edge->uplink_worker;
+    if (worker)
+        worker_wake(worker);
 }
 
 /* ---- the main thread ---- */

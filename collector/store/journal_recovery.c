@@ -405,6 +405,13 @@ static void continue_above(struct journal *journal, struct journal_report *repor
     stream->reserved = stream->next_seq - 1;
 }
 
+/* Does the receiver have all that segment n, which is not the last, may hold? */
+static bool is_received(const struct stream_state *stream, size_t n)
+{
+    return intervals_contain_all(&stream->received, stream->segments[n].header.first_seq,
+                                 stream->segments[n + 1].header.first_seq - 1);
+}
+
 static int recover_stream(struct journal *journal, int stream_index, bool have_marks,
                           struct journal_report *report)
 {
@@ -416,14 +423,10 @@ static int recover_stream(struct journal *journal, int stream_index, bool have_m
         bool last = i + 1 == stream->segment_count;
         scan.segment = &stream->segments[i];
         scan.replay = i >= restored;
-        const struct segment *next = last ? NULL : &stream->segments[i + 1];
-        bool received =
-            !last && intervals_contain_all(&stream->received, scan.segment->header.first_seq,
-                                           next->header.first_seq - 1);
-        if (last || scan.replay || (journal->options.verify && !received))
+        if (last || scan.replay || (journal->options.verify && !is_received(stream, i)))
             err = scan_segment(&scan, last);
         else
-            trust_segment(&scan, next);
+            trust_segment(&scan, &stream->segments[i + 1]);
     }
     if (!err)
         continue_above(journal, report, stream_index, &scan, have_marks);
