@@ -79,7 +79,7 @@ static int end(struct office *office, int err, struct message *message)
 int office_set_operator(struct office *office, struct now now, const char *user,
                         const char *password, struct message *message)
 {
-    struct office_account account = {.role = "operator"};
+    struct office_account account = {.role = "operator", .sites = "*"};
     pthread_mutex_lock(&office->lock);
     int err = office_db_account(office->db, user, &account, message);
     bool same = !err && password_verify(account.password, password);

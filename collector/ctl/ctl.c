@@ -1,5 +1,6 @@
 #include "ctl/ctl.h"
 
+#include "ctl/cmd_books.h"
 #include "ctl/cmd_check.h"
 #include "ctl/cmd_journal.h"
 
@@ -7,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-static const struct ctl_command *const commands[] = {&cmd_check, &cmd_journal};
+static const struct ctl_command *const commands[] = {&cmd_check, &cmd_journal, &cmd_books};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,9 +35,10 @@
  * A stop ends polling, records what is in memory, and waits a while for receipts.
  */
 
-#define CHECK_MS      1000
-#define STATS_LIMIT   (24 * 1024)
-#define DRAIN_LOOK_MS 50
+#define CHECK_MS            1000
+#define STATS_LIMIT         (24 * 1024)
+#define DRAIN_LOOK_MS       50
+#define RECEIVED_RANGES_MAX 100000
 
 enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
 
@@ -54,8 +54,6 @@ struct edge {
     _Atomic(struct worker *) uplink_worker; /* started after the recorder's, which wakes it */
     char boot[33], instance[33];
     atomic_int epoch_wish;
-    pthread_mutex_t lock; /* guards uplink_status */
-    struct uplink_status uplink_status;
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
     struct complaint journal_complaint, refused_complaint, broker_complaint;
     uint64_t told_lost, told_refused;
@@ -170,11 +168,6 @@ static int64_t uplink_thread(void *self, struct now now)
         uplink_epoch(edge->uplink, now))
         log_error("uplink", "cannot read the new epoch: restart this program");
     int64_t uplink_us = uplink_step(edge->uplink, now);
-    struct uplink_status status;
-    uplink_get_status(edge->uplink, &status);
-    pthread_mutex_lock(&edge->lock);
-    edge->uplink_status = status;
-    pthread_mutex_unlock(&edge->lock);
     int64_t again_us = mqtt_step(edge->mqtt, now); /* a disconnection sets a new time */
     due_us = again_us < due_us ? again_us : due_us;
     return uplink_us < due_us ? uplink_us : due_us;
@@ -253,11 +246,19 @@ static void tell_troubles(struct edge *edge, struct now now)
     edge->told_refused = recorder.refused;
 }
 
+/* Asked of the journal itself: the uplink's own status may be older than the last commit. */
 static bool all_received(struct edge *edge)
 {
-    pthread_mutex_lock(&edge->lock);
-    bool all = !edge->uplink_status.unreceived;
-    pthread_mutex_unlock(&edge->lock);
+    struct intervals received;
+    bool all = true;
+    intervals_init(&received, RECEIVED_RANGES_MAX);
+    for (int stream = 0; all && stream < STREAM_COUNT; stream++) {
+        uint64_t first = journal_first(edge->journal, stream);
+        uint64_t last = journal_durable(edge->journal, stream);
+        all = first > last || (!journal_received(edge->journal, stream, &received) &&
+                               intervals_contain_all(&received, first, last));
+    }
+    intervals_release(&received);
     return all;
 }
 
@@ -451,7 +452,6 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     }
     edge->config = config;
     edge->points = points;
-    pthread_mutex_init(&edge->lock, NULL);
     clock_boot_id(edge->boot);
     uint8_t nonce[16];
     random_bytes(nonce, sizeof(nonce));
@@ -468,7 +468,6 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     }
     stop(edge);
     close(signal_fd);
-    pthread_mutex_destroy(&edge->lock);
     free(edge);
     return err ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -401,9 +401,12 @@ static int send_one(struct uplink *uplink, struct now now, int stream, uint64_t 
         journal_reader_seek(reader, seq);
     struct journal_frame frame;
     struct interval gap;
+    uint64_t durable = journal_durable(uplink->options.journal, stream);
     int err = journal_reader_next(reader, &frame, &gap);
     if (err == ERR_GAP)
         return intervals_add(&lane->have, gap.first, gap.last);
+    if (err == ERR_AGAIN) /* reserved before a crash, never used: a loss record speaks of them */
+        return intervals_add(&lane->have, seq, durable);
     if (!err)
         err = publish(uplink, topic_for(&frame, live), frame.payload, frame.len, false);
     if (!err)

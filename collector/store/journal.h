@@ -131,7 +131,8 @@ MUST_CHECK int journal_commit(struct journal *journal, struct message *message);
 /* Bytes appended and not yet durable. */
 size_t journal_pending(const struct journal *journal);
 
-/* The greatest durable sequence of a stream (0: none). Any thread. */
+/* The greatest sequence of a stream that is durable, or that a loss of the opening accounts for (0:
+ * none). Any thread. */
 uint64_t journal_durable(const struct journal *journal, int stream);
 
 /* Samples durable in this epoch, all streams. Any thread. */

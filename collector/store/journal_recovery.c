@@ -394,7 +394,6 @@ static void continue_above(struct journal *journal, struct journal_report *repor
 {
     struct stream_state *stream = &journal->streams[stream_index];
     uint64_t reserved = have_marks ? stream->reserved : scan->seq ? scan->seq + SAFE_DISTANCE : 0;
-    stream->durable_seq = scan->seq;
     stream->points = stream->durable_points = scan->points;
     if (reserved > scan->seq) {
         tell_loss(journal, report, stream_index, scan->seq + 1, reserved, 0, scan->wall_ms,
@@ -402,7 +401,8 @@ static void continue_above(struct journal *journal, struct journal_report *repor
         report->unclean = true;
     }
     stream->next_seq = (reserved > scan->seq ? reserved : scan->seq) + 1;
-    stream->reserved = stream->next_seq - 1;
+    /* What was reserved and never used is accounted for by the loss: a receipt may name it. */
+    stream->reserved = stream->durable_seq = stream->next_seq - 1;
 }
 
 /* Does the receiver have all that segment n, which is not the last, may hold? */
