@@ -23,7 +23,9 @@ export class Alarms {
     Object.assign(this, { store, me, hrefOf });
     this.rows = new Map();
     this.held = 0; // until when, performance.now()
-    this.known = null;
+    // Occurrences that are no news; the first snapshot is none either.
+    this.known = store.alarms.size > 0
+      ? new Map([...store.alarms.values()].map((alarm) => [alarm.id, alarm.occurrence])) : null;
     this.list = h('ul', { class: 'alarm-list' });
     this.empty = h('p', { class: 'empty' }, t('alarms.none'));
     this.pill = h('button', { class: 'pill', type: 'button', hidden: true, on: { click: () => this.arrange(true) } });
@@ -81,7 +83,13 @@ export class Alarms {
       const alarm = this.store.alarms.get(id);
       if (alarm) row.update(alarm);
       if (ids.has(id)) continue;
-      if (hold) { gone = true; if (!alarm) row.update({ ...row.alarm, state: 'normal' }); } else { row.node.remove(); this.rows.delete(id); }
+      if (hold) {
+        gone = true;
+        if (!alarm) row.update({ ...row.alarm, state: 'normal' });
+      } else {
+        row.node.remove();
+        this.rows.delete(id);
+      }
     }
     if (!hold) this.place(active);
     this.waiting = hold && (fresh > 0 || gone || this.misplaced(active));
@@ -100,12 +108,14 @@ export class Alarms {
 
   // Moves only what stands in the wrong place, so that focus and selection stay.
   place(active) {
+    const focused = document.activeElement;
     let at = this.list.firstElementChild;
     for (const alarm of active) {
       const node = this.rows.get(alarm.id).node;
       if (node === at) at = at.nextElementSibling;
       else this.list.insertBefore(node, at);
     }
+    if (focused !== document.activeElement && this.list.contains(focused)) focused.focus({ preventScroll: true });
   }
 
   count(active) {
@@ -121,7 +131,7 @@ export class Alarms {
     setAttribute(this.counts, 'title', t('alarms.unack', { n: open }));
   }
 
-  // Screen readers hear of each new occurrence once; the first snapshot is not news.
+  // Screen readers hear of each new occurrence once.
   announceNew(changed) {
     const first = this.known === null;
     if (first) this.known = new Map();

@@ -14,6 +14,7 @@ import { readRoute, writeRoute } from './route.js';
 
 const TICK_MS = 500;
 const HEALTH_MS = 10000;
+const POINTS_MS = 3000;
 
 const root = document.documentElement;
 const app = document.getElementById('app');
@@ -102,7 +103,7 @@ class Page {
     try {
       const health = await get('health', 503);
       const causes = (health.causes || []).map((cause) => (typeof cause === 'string' ? cause : JSON.stringify(cause)));
-      const bad = causes.length > 0 || !['ok', 'up', 'healthy', 'pass'].includes(health.status);
+      const bad = causes.length > 0 || /bad|fail|down|degraded|unhealthy|error|trouble/.test(health.status);
       this.health.hidden = !bad;
       if (bad) setText(this.health, t('health.bad', { causes: causes.join('; ') || String(health.status) }));
     } catch { /* the connection has a banner of its own */ }
@@ -137,6 +138,14 @@ function begin(me) {
   });
   const store = new Store(stream);
   session = { me, stream, store, page: null };
+  // An edge that is new since the snapshot: its points are read, but not in a storm of requests.
+  let asked = false;
+  store.on('strangers', () => {
+    if (asked) return;
+    asked = true;
+    setTimeout(() => { asked = false; }, POINTS_MS);
+    get('points').then((reply) => store.setPoints(reply.points || []), () => {});
+  });
   openPage();
   stream.start();
 }

@@ -4,6 +4,7 @@
 import { s } from './dom.js';
 import { clockTime, t, word } from './i18n.js';
 import { span, ticks } from './history.js';
+import { POINTERS } from './gauge.js';
 
 const LEFT = 52;
 const RIGHT = 10;
@@ -71,6 +72,7 @@ export class Chart {
       parts.push(s('line', { class: 'grid', x1: LEFT, x2: this.right, y1: this.y(value), y2: this.y(value) }),
         s('text', { class: 'tick', x: LEFT - 6, y: this.y(value) + 4, 'text-anchor': 'end' }, text));
     }
+    parts.push(s('text', { class: 'tick', x: LEFT + 6, y: TOP + 14 }, this.model.unit));
     return s('g', {}, parts, s('rect', { class: 'frame', x: LEFT, y: TOP, width: this.right - LEFT, height: this.bottom - TOP }));
   }
 
@@ -120,7 +122,23 @@ export class Chart {
       const limit = this.y(b.limit.at);
       const top = Math.min(extreme, limit);
       return s('rect', { class: `excursion p${b.limit.prio}`, x: this.middle(b) - wide / 2, y: top, width: wide, height: Math.max(6, Math.abs(extreme - limit)) });
-    }));
+    }), this.heads());
+  }
+
+  // The priority's shape on the worst bucket of each excursion.
+  heads() {
+    const worst = [];
+    const further = (a, b) => a.limit.prio < b.limit.prio || (a.limit.prio === b.limit.prio &&
+      (a.limit.side === 'high' ? a.max > b.max : a.min < b.min));
+    let last = null;
+    for (const bucket of this.model.buckets) {
+      if (bucket.limit && last && last.limit) {
+        if (further(bucket, worst[worst.length - 1])) worst[worst.length - 1] = bucket;
+      } else if (bucket.limit) worst.push(bucket);
+      last = bucket;
+    }
+    return worst.map((b) => s('path', { class: `excursion p${b.limit.prio}`, d: POINTERS[b.limit.prio],
+      transform: `translate(${this.middle(b)} ${this.y(b.limit.side === 'high' ? b.max : b.min)})` }));
   }
 
   // What is not good, bucket by bucket, and gaps that are shorter than a bucket.

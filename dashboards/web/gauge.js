@@ -5,7 +5,7 @@ import { s, setAttribute } from './dom.js';
 import { beyond, scaleOf } from './limits.js';
 
 const WIDTH = 120;
-const SHAPES = { // centred on 0,0; the same shapes as the symbols
+export const POINTERS = { // centred on 0,0; the same shapes as the symbols
   0: 'M-6,-8 L6,-8 L0,1 Z',
   1: 'M-2.5,-6 L2.5,-6 L6,-2.5 L6,2.5 L2.5,6 L-2.5,6 L-6,2.5 L-6,-2.5 Z',
   2: 'M0,-7 L7,6 L-7,6 Z',
@@ -55,7 +55,7 @@ export class Gauge {
     const limit = beyond(this.limits, value);
     const prio = limit ? limit.prio : 0;
     setAttribute(this.pointer, 'class', prio ? `pointer p${prio}` : 'pointer');
-    setAttribute(this.pointer, 'd', SHAPES[prio]);
+    setAttribute(this.pointer, 'd', POINTERS[prio]);
     setAttribute(this.pointer, 'transform', `translate(${this.x(value)} ${prio ? 11 : 8})`);
   }
 }

@@ -41,7 +41,7 @@ export function prepare(reply, point, limits, now) {
   }
   if (last === null) hole(from, end);
   else if (end - (last.ms + step) > Math.max(widest, staleAfter(point))) hole(last.ms + step, end);
-  return { from, to, step, interval, buckets, all, runs, holes, gaps, limits };
+  return { unit: reply.unit || '', from, to, step, interval, buckets, all, runs, holes, gaps, limits };
 }
 
 // Figures for an axis: 1, 2 or 5 times a power of ten, `most` of them at the most.

@@ -14,7 +14,8 @@ export class Store {
     this.listeners = new Map();
   }
 
-  // Topics: points, values (set of ids), alarms (list of changed), all (a snapshot), conn, edges.
+  // Topics: points, values (set of ids), alarms (list of changed), all (a snapshot), strangers
+  // (a value of a point not known yet), edges.
   on(topic, listener) {
     if (!this.listeners.has(topic)) this.listeners.set(topic, new Set());
     this.listeners.get(topic).add(listener);
@@ -53,8 +54,10 @@ export class Store {
 
   addValues(values) {
     const changed = new Set();
+    let strangers = false;
     for (const value of values) {
       const ms = Date.parse(value.t);
+      if (!this.points.has(value.point)) strangers = true;
       const old = this.values.get(value.point);
       if (old && ms < old.ms) continue; // backfill: the newer one stays
       this.values.set(value.point, { ...value, ms });
@@ -64,6 +67,7 @@ export class Store {
       changed.add(value.point);
     }
     this.tell('values', changed);
+    if (strangers) this.tell('strangers');
   }
 
   addAlarms(alarms) {

@@ -28,7 +28,7 @@ export class Trend {
     this.resize = new ResizeObserver(() => this.draw());
     this.resize.observe(this.plot);
     this.off = store.on('points', () => this.head());
-    this.setRoute(route);
+    this.head();
   }
 
   release() {
@@ -68,7 +68,7 @@ export class Trend {
       h('a', { class: 'button close', href: '#', 'aria-label': t('trend.close') }, '✕'));
   }
 
-  // The newest request wins; an answer that comes late is thrown away.
+  // Reads the history; called once the place for the chart is in the document. The newest request wins; an answer that comes late is thrown away.
   async load() {
     clearTimeout(this.timer);
     const turn = (this.turn || 0) + 1;
@@ -163,7 +163,9 @@ export class Trend {
   }
 
   point(event) {
-    if (!this.chart) return;
+    // A page that moves under a resting mouse sends events too: only a moved one takes the cursor.
+    const rests = event.type === 'pointermove' && event.movementX === 0 && event.movementY === 0;
+    if (!this.chart || rests) return;
     const bucket = this.chart.nearest(event.clientX - this.plot.getBoundingClientRect().left);
     if (!bucket) return;
     this.at = bucket === this.model.buckets[this.model.buckets.length - 1] ? null : bucket.ms;
