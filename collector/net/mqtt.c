@@ -1,8 +1,8 @@
 #include "net/mqtt.h"
 
-#include "base/crypto.h"
 #include "base/queue.h"
-#include "base/text.h"
+#include "net/backoff.h"
+#include "net/publish_window.h"
 
 #include <MQTTAsync.h>
 #include <poll.h>
@@ -22,15 +22,33 @@
  * States: idle → connecting → subscribing → up. An event from the library moves the state when the
  * owner takes it, never before: so the owner sees them in the order in which they happened.
  *
- * A client is never destroyed while it connects (it may hang or crash): mqtt_close waits for the
- * attempt to end, and where that takes too long it leaves the client to the end of the process.
+ * Paho numbers each publish, uniquely while it is open; the owner maps that to its own token, which
+ * is never used again. An outcome whose number stands for no token is left over from an earlier
+ * connection (Paho sends on the next one what it had not yet sent), and is swallowed. A failure
+ * carries a reason only where its `code` is 0: elsewhere the field may be uninitialised, and the
+ * connection is ending, which ends the token.
+ *
+ * Once Paho's window is full, its sender sleeps a second, whatever the broker answers meanwhile.
+ * Ours is never wider than the broker's Receive Maximum, so that Paho's is never full.
+ *
+ * The queue keeps places for outcomes and states beyond those for messages: only messages are ever
+ * dropped.
+ *
+ * Leaving and destroying may hang in the library: both run on a thread of their own, which is
+ * waited for, bounded, and else left behind to the end of the process, with all it may still touch.
  */
 
 #define KEEPALIVE_S      10
 #define CONNECT_S        10
 #define EVENTS_MAX       8192
+#define BUFFERED_MAX     (4 * MQTT_WINDOW) /* left over from earlier connections, too */
+#define MESSAGES_MAX     (EVENTS_MAX - BUFFERED_MAX - 100)
+#define FIRST_REFUSAL    128 /* of the reason codes */
+#define TOPIC_MAX        256
+#define PACKET_OVERHEAD  16 /* of a publish, beside topic and payload */
 #define BYTES_MAX        (32 * 1024 * 1024)
-#define CLOSE_WAIT_MS    2500
+#define LEAVE_WAIT_MS    2500 /* what is under way goes out first */
+#define CLOSE_WAIT_MS    5000
 #define RECONNECT_MIN_MS 1000
 #define RECONNECT_MAX_MS 60000
 
@@ -50,6 +68,7 @@ enum report {
 
 struct item {
     enum report report;
+    int receive_maximum, maximum_packet; /* of a session; 0: not told */
     struct mqtt_event event;
 };
 
@@ -65,14 +84,17 @@ struct mqtt {
 
     enum state state;
     int64_t due_us; /* of the next attempt */
-    int64_t delay_ms, min_ms, max_ms;
-    size_t under_way;
+    struct backoff backoff;
+    int64_t begun_us; /* the present attempt */
+    struct publish_window window;
+    size_t maximum_packet;
 
     struct queue *queue;
-    atomic_size_t queued_bytes;
+    struct queue *closed;               /* itself closed when the library has let go */
+    atomic_size_t queued, queued_bytes; /* messages in the queue */
     atomic_uint_fast64_t dropped;
-    pthread_mutex_t lock; /* guards tls_error */
-    char tls_error[160];
+    pthread_mutex_t lock; /* guards why */
+    char why[160];        /* no connection comes about, as TLS told before */
 };
 
 /* ---- on the library's threads: copy and return ---- */
@@ -85,68 +107,132 @@ static void release_item(void *pointer)
 
 static void report(struct mqtt *mqtt, struct item *item)
 {
-    /* What counts is messages and acks; a state that does not fit would stall us: see queue size.
-     */
     if (queue_push(mqtt->queue, item)) {
         atomic_fetch_add(&mqtt->dropped, 1);
-        if (item->report == REPORT_MESSAGE)
-            atomic_fetch_sub(&mqtt->queued_bytes, item->event.len);
         release_item(item);
     }
 }
 
+static void set_why(struct mqtt *mqtt, const char *text)
+{
+    pthread_mutex_lock(&mqtt->lock);
+    snprintf(mqtt->why, sizeof(mqtt->why), "%s", text);
+    pthread_mutex_unlock(&mqtt->lock);
+}
+
+/* Appends ": why" where it is known, and forgets it. */
+static void take_why(struct mqtt *mqtt, char *text, size_t size)
+{
+    size_t len = strlen(text);
+    pthread_mutex_lock(&mqtt->lock);
+    if (mqtt->why[0])
+        snprintf(text + len, size - len, ": %s", mqtt->why);
+    mqtt->why[0] = '\0';
+    pthread_mutex_unlock(&mqtt->lock);
+}
+
+static const char *reason_name(int reason)
+{
+    const char *name = MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
+    return name ? name : "unknown reason";
+}
+
+static int property(MQTTProperties *properties, enum MQTTPropertyCodes code)
+{
+    return MQTTProperties_hasProperty(properties, code)
+               ? MQTTProperties_getNumericValue(properties, code)
+               : 0;
+}
+
 static void on_connected(void *context, MQTTAsync_successData5 *data)
 {
-    (void)data;
-    struct item item = {.report = REPORT_SESSION};
+    MQTTProperties *properties = &data->properties;
+    struct item item = {.report = REPORT_SESSION,
+                        .receive_maximum = property(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM),
+                        .maximum_packet =
+                            property(properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE)};
     report(context, &item);
 }
 
 static void on_connect_failed(void *context, MQTTAsync_failureData5 *data)
 {
-    struct mqtt *mqtt = context;
     struct item item = {.report = REPORT_FAILED};
-    pthread_mutex_lock(&mqtt->lock);
-    snprintf(item.event.text, sizeof(item.event.text), "%s (code %d, reason %d)%s%s",
-             data && data->message ? data->message : "not connected", data ? data->code : 0,
-             data ? (int)data->reasonCode : 0, mqtt->tls_error[0] ? ": " : "", mqtt->tls_error);
-    mqtt->tls_error[0] = '\0';
-    pthread_mutex_unlock(&mqtt->lock);
-    report(mqtt, &item);
+    if (data->code > 0)
+        snprintf(item.event.text, sizeof(item.event.text), "the broker refused: %s (%d)",
+                 reason_name(data->code), data->code);
+    else
+        snprintf(item.event.text, sizeof(item.event.text), "%s",
+                 data->message ? data->message : "not connected");
+    take_why(context, item.event.text, sizeof(item.event.text));
+    report(context, &item);
 }
 
 static void on_lost(void *context, char *cause)
 {
     struct item item = {.report = REPORT_LOST};
-    snprintf(item.event.text, sizeof(item.event.text), "connection lost%s%s", cause ? ": " : "",
-             cause ? cause : "");
+    (void)cause; /* never told by this version */
+    snprintf(item.event.text, sizeof(item.event.text), "connection lost");
+    take_why(context, item.event.text, sizeof(item.event.text));
     report(context, &item);
 }
 
-/* The broker ends it itself, with a reason (MQTT 5). */
+/* The broker ends it itself, with a reason (MQTT 5). Paho then closes the socket without a call of
+ * on_lost. */
 static void on_disconnected(void *context, MQTTProperties *properties,
                             enum MQTTReasonCodes reason_code)
 {
-    (void)properties;
     struct item item = {.report = REPORT_LOST};
-    snprintf(item.event.text, sizeof(item.event.text), "the broker closed the connection: %s",
-             MQTTReasonCode_toString(reason_code));
+    (void)properties;
+    snprintf(item.event.text, sizeof(item.event.text), "the broker closed the connection: %s (%d)",
+             reason_name((int)reason_code), (int)reason_code);
     report(context, &item);
 }
 
-static void on_subscribed(void *context, MQTTAsync_successData5 *data)
-{
-    (void)data;
-    struct item item = {.report = REPORT_SUBSCRIBED};
-    report(context, &item);
-}
-
-static void on_not_subscribed(void *context, MQTTAsync_failureData5 *data)
+static void report_not_subscribed(struct mqtt *mqtt, int reason)
 {
     struct item item = {.report = REPORT_NOT_SUBSCRIBED};
-    snprintf(item.event.text, sizeof(item.event.text), "subscription refused (reason %d)",
-             data ? (int)data->reasonCode : 0);
+    snprintf(item.event.text, sizeof(item.event.text), "subscription refused: %s (%d)",
+             reason_name(reason), reason);
+    report(mqtt, &item);
+}
+
+/* A refusal of one filter among several is in the list of a success. */
+static void on_subscribed(void *context, MQTTAsync_successData5 *data)
+{
+    struct item item = {.report = REPORT_SUBSCRIBED};
+    for (int i = 0; data->alt.sub.reasonCodeCount > 1 && i < data->alt.sub.reasonCodeCount; i++) {
+        int reason = (int)data->alt.sub.reasonCodes[i];
+        if (reason >= FIRST_REFUSAL) {
+            report_not_subscribed(context, reason);
+            return;
+        }
+    }
     report(context, &item);
+}
+
+/* Without a reason of the broker the connection is ending, which is told by itself. */
+static void on_not_subscribed(void *context, MQTTAsync_failureData5 *data)
+{
+    if (data->code == 0)
+        report_not_subscribed(context, (int)data->reasonCode);
+}
+
+/* Is there room for a message of that many bytes? Then it is taken. */
+static bool take_room(struct mqtt *mqtt, size_t len)
+{
+    if (atomic_fetch_add(&mqtt->queued, 1) < MESSAGES_MAX) {
+        if (atomic_fetch_add(&mqtt->queued_bytes, len) + len <= BYTES_MAX)
+            return true;
+        atomic_fetch_sub(&mqtt->queued_bytes, len);
+    }
+    atomic_fetch_sub(&mqtt->queued, 1);
+    return false;
+}
+
+static void give_room(struct mqtt *mqtt, size_t len)
+{
+    atomic_fetch_sub(&mqtt->queued_bytes, len);
+    atomic_fetch_sub(&mqtt->queued, 1);
 }
 
 static int on_message(void *context, char *topic, int topic_len, MQTTAsync_message *message)
@@ -154,7 +240,8 @@ static int on_message(void *context, char *topic, int topic_len, MQTTAsync_messa
     struct mqtt *mqtt = context;
     size_t len = (size_t)message->payloadlen;
     struct item item = {.report = REPORT_MESSAGE};
-    if (atomic_fetch_add(&mqtt->queued_bytes, len) + len <= BYTES_MAX) {
+    bool room = take_room(mqtt, len);
+    if (room) {
         item.event.kind = MQTT_MESSAGE;
         item.event.retained = message->retained;
         item.event.len = len;
@@ -168,7 +255,8 @@ static int on_message(void *context, char *topic, int topic_len, MQTTAsync_messa
         report(mqtt, &item);
     } else {
         atomic_fetch_add(&mqtt->dropped, 1);
-        atomic_fetch_sub(&mqtt->queued_bytes, len);
+        if (room)
+            give_room(mqtt, len);
         release_item(&item);
     }
     MQTTAsync_freeMessage(&message);
@@ -176,30 +264,27 @@ static int on_message(void *context, char *topic, int topic_len, MQTTAsync_messa
     return 1;
 }
 
+/* "No matching subscribers" (16) comes here as well: Paho tells failures from 128 on apart. */
 static void on_sent(void *context, MQTTAsync_successData5 *data)
 {
-    int reason = (int)data->reasonCode;
-    struct item item = {.report = reason >= 128 ? REPORT_REFUSED : REPORT_ACKED,
-                        .event = {.token = data->token, .reason = reason}};
+    struct item item = {.report = REPORT_ACKED, .event = {.token = data->token}};
     report(context, &item);
 }
 
 static void on_not_sent(void *context, MQTTAsync_failureData5 *data)
 {
-    struct item item = {.report = REPORT_REFUSED,
-                        .event = {.token = data->token, .reason = (int)data->reasonCode}};
+    struct item item = {
+        .report = REPORT_REFUSED,
+        .event = {.token = data->token, .reason = data->code == 0 ? (int)data->reasonCode : 0}};
     report(context, &item);
 }
 
 static int on_tls_error(const char *text, size_t len, void *context)
 {
-    struct mqtt *mqtt = context;
-    pthread_mutex_lock(&mqtt->lock);
-    snprintf(mqtt->tls_error, sizeof(mqtt->tls_error), "%.*s", (int)(len < 150 ? len : 150), text);
-    char *newline = strchr(mqtt->tls_error, '\n');
-    if (newline)
-        *newline = '\0';
-    pthread_mutex_unlock(&mqtt->lock);
+    char line[160];
+    snprintf(line, sizeof(line), "%.*s", (int)(len < 150 ? len : 150), text);
+    line[strcspn(line, "\n")] = '\0';
+    set_why(context, line);
     return 1;
 }
 
@@ -229,7 +314,7 @@ static int make_url(struct mqtt *mqtt, const char *url)
 static int make_client(struct mqtt *mqtt, struct message *message)
 {
     MQTTAsync_createOptions options = MQTTAsync_createOptions_initializer5;
-    options.maxBufferedMessages = MQTT_WINDOW + 100; /* counts what is under way, too */
+    options.maxBufferedMessages = BUFFERED_MAX; /* counts what is under way, too */
     int rc = MQTTAsync_createWithOptions(&mqtt->client, mqtt->url, mqtt->client_id,
                                          MQTTCLIENT_PERSISTENCE_NONE, NULL, &options);
     if (rc == MQTTASYNC_SUCCESS)
@@ -244,6 +329,7 @@ static int make_client(struct mqtt *mqtt, struct message *message)
 static void free_parts(struct mqtt *mqtt)
 {
     queue_free(mqtt->queue);
+    queue_free(mqtt->closed);
     for (int i = 0; i < mqtt->filter_count; i++)
         free(mqtt->filters[i]);
     free(mqtt->url);
@@ -253,6 +339,7 @@ static void free_parts(struct mqtt *mqtt)
     free(mqtt->key);
     free(mqtt->will_topic);
     free(mqtt->will_payload);
+    publish_window_release(&mqtt->window);
     pthread_mutex_destroy(&mqtt->lock);
     free(mqtt);
 }
@@ -263,11 +350,14 @@ int mqtt_open(const struct mqtt_options *options, struct mqtt **ret_mqtt, struct
     if (!mqtt)
         return message_set(message, ERR_NO_MEMORY, "MQTT: out of memory");
     pthread_mutex_init(&mqtt->lock, NULL);
-    mqtt->min_ms = options->reconnect_min_ms ? options->reconnect_min_ms : RECONNECT_MIN_MS;
-    mqtt->max_ms = options->reconnect_max_ms ? options->reconnect_max_ms : RECONNECT_MAX_MS;
-    mqtt->delay_ms = mqtt->min_ms;
+    backoff_init(&mqtt->backoff,
+                 options->reconnect_min_ms ? options->reconnect_min_ms : RECONNECT_MIN_MS,
+                 options->reconnect_max_ms ? options->reconnect_max_ms : RECONNECT_MAX_MS);
     mqtt->queue = queue_new(EVENTS_MAX, sizeof(struct item), release_item);
-    int err = mqtt->queue ? make_url(mqtt, options->url) : ERR_NO_MEMORY;
+    mqtt->closed = queue_new(1, 1, NULL);
+    int err = publish_window_init(&mqtt->window);
+    if (!err)
+        err = mqtt->queue && mqtt->closed ? make_url(mqtt, options->url) : ERR_NO_MEMORY;
     if (!err && (copy(&mqtt->client_id, options->client_id) || copy(&mqtt->ca, options->ca) ||
                  copy(&mqtt->cert, options->cert) || copy(&mqtt->key, options->key) ||
                  copy(&mqtt->will_topic, options->will_topic)))
@@ -346,13 +436,9 @@ static int begin_connect(struct mqtt *mqtt)
 
 static void wait_longer(struct mqtt *mqtt, struct now now)
 {
-    /* Half of the delay is sure, half is chance. */
-    int64_t half_ms = mqtt->delay_ms / 2;
-    int64_t jitter_ms = random_below((uint32_t)half_ms + 1);
     mqtt->state = STATE_IDLE;
-    mqtt->due_us = now.mono_us + (half_ms + jitter_ms) * US_PER_MS;
-    mqtt->delay_ms = 2 * mqtt->delay_ms < mqtt->max_ms ? 2 * mqtt->delay_ms : mqtt->max_ms;
-    mqtt->under_way = 0;
+    mqtt->due_us = now.mono_us + backoff_next_ms(&mqtt->backoff) * US_PER_MS;
+    publish_window_reset(&mqtt->window, 0);
 }
 
 int64_t mqtt_step(struct mqtt *mqtt, struct now now)
@@ -366,7 +452,14 @@ int64_t mqtt_step(struct mqtt *mqtt, struct now now)
         return mqtt->due_us;
     }
     mqtt->state = STATE_CONNECTING;
+    mqtt->begun_us = now.mono_us;
     return NEVER;
+}
+
+bool mqtt_stuck(const struct mqtt *mqtt, struct now now)
+{
+    return mqtt->state == STATE_CONNECTING &&
+           now.mono_us - mqtt->begun_us > (CONNECT_S + 3 * KEEPALIVE_S) * (int64_t)US_PER_S;
 }
 
 static int begin_subscribe(struct mqtt *mqtt)
@@ -391,12 +484,19 @@ static void hang_up(struct mqtt *mqtt)
     MQTTAsync_disconnect(mqtt->client, &options);
 }
 
-static bool take_session(struct mqtt *mqtt, struct now now, struct mqtt_event *event)
+static bool take_session(struct mqtt *mqtt, struct now now, const struct item *item,
+                         struct mqtt_event *event)
 {
+    if (mqtt->state != STATE_CONNECTING)
+        return false;
     mqtt->state = STATE_SUBSCRIBING;
-    mqtt->under_way = 0;
+    bool told = item->receive_maximum > 0 && item->receive_maximum < MQTT_WINDOW;
+    publish_window_reset(&mqtt->window, told ? (size_t)item->receive_maximum : MQTT_WINDOW);
+    /* Paho shows the upper half of its 32 bits as negative: beyond anything of ours. */
+    mqtt->maximum_packet = item->maximum_packet > 0 ? (size_t)item->maximum_packet : SIZE_MAX;
     if (!mqtt->filter_count) {
         mqtt->state = STATE_UP;
+        backoff_reset(&mqtt->backoff);
         event->kind = MQTT_CONNECTED;
         return true;
     }
@@ -409,20 +509,33 @@ static bool take_session(struct mqtt *mqtt, struct now now, struct mqtt_event *e
     return true;
 }
 
-/* Moves the state by what the library reported. True where the owner is to see the event. */
-static bool take(struct mqtt *mqtt, struct now now, enum report kind, struct mqtt_event *event)
+/* The outcome of a publish of this connection; of an earlier one it is nothing any more. */
+static bool take_outcome(struct mqtt *mqtt, enum report kind, struct mqtt_event *event)
 {
-    switch (kind) {
+    if (kind == REPORT_REFUSED && !event->reason)
+        return false; /* the connection is ending */
+    event->token = publish_window_close(&mqtt->window, event->token);
+    event->kind = kind == REPORT_ACKED ? MQTT_ACKED : MQTT_REFUSED;
+    return event->token != 0;
+}
+
+/* Moves the state by what the library reported. True where the owner is to see the event. */
+static bool take(struct mqtt *mqtt, struct now now, const struct item *item,
+                 struct mqtt_event *event)
+{
+    switch (item->report) {
     case REPORT_SESSION:
-        return take_session(mqtt, now, event);
+        return take_session(mqtt, now, item, event);
     case REPORT_SUBSCRIBED:
         if (mqtt->state != STATE_SUBSCRIBING)
             return false;
         mqtt->state = STATE_UP;
-        mqtt->delay_ms = mqtt->min_ms;
+        backoff_reset(&mqtt->backoff);
         event->kind = MQTT_CONNECTED;
         return true;
     case REPORT_NOT_SUBSCRIBED:
+        if (mqtt->state != STATE_SUBSCRIBING)
+            return false; /* left over from an earlier connection */
         hang_up(mqtt);
         wait_longer(mqtt, now);
         event->kind = MQTT_DISCONNECTED;
@@ -435,15 +548,12 @@ static bool take(struct mqtt *mqtt, struct now now, enum report kind, struct mqt
         event->kind = MQTT_DISCONNECTED;
         return true;
     case REPORT_MESSAGE:
-        atomic_fetch_sub(&mqtt->queued_bytes, event->len);
+        give_room(mqtt, event->len);
         event->kind = MQTT_MESSAGE;
         return true;
     case REPORT_ACKED:
     case REPORT_REFUSED:
-        if (mqtt->under_way)
-            mqtt->under_way--;
-        event->kind = kind == REPORT_ACKED ? MQTT_ACKED : MQTT_REFUSED;
-        return true;
+        return take_outcome(mqtt, item->report, event);
     }
     return false;
 }
@@ -452,8 +562,9 @@ int mqtt_next(struct mqtt *mqtt, struct now now, struct mqtt_event *ret_event)
 {
     struct item item;
     while (!queue_pop(mqtt->queue, &item)) {
-        if (take(mqtt, now, item.report, &item.event)) {
-            *ret_event = item.event;
+        struct mqtt_event event = item.event;
+        if (take(mqtt, now, &item, &event)) {
+            *ret_event = event;
             return 0;
         }
         release_item(&item);
@@ -477,11 +588,17 @@ int mqtt_fd(struct mqtt *mqtt)
 int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size_t len,
                  bool retained, int *ret_token)
 {
+    size_t topic_len = strlen(topic);
     if (len > MQTT_MAX_PAYLOAD)
         return ERR_RANGE;
+    /* A broker ends the connection of who publishes to a wildcard, and again after each return. */
+    if (topic_len == 0 || topic_len > TOPIC_MAX || strpbrk(topic, "#+"))
+        return ERR_INVALID;
     if (mqtt->state != STATE_UP)
         return ERR_CLOSED;
-    if (mqtt->under_way >= MQTT_WINDOW)
+    if (topic_len + len + PACKET_OVERHEAD > mqtt->maximum_packet)
+        return ERR_RANGE;
+    if (publish_window_is_full(&mqtt->window))
         return ERR_FULL;
     MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
     response.onSuccess5 = on_sent;
@@ -490,10 +607,11 @@ int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size
     int rc = MQTTAsync_send(mqtt->client, topic, (int)len, payload, 1, retained, &response);
     if (rc == MQTTASYNC_MAX_BUFFERED_MESSAGES || rc == MQTTASYNC_NO_MORE_MSGIDS)
         return ERR_FULL;
-    if (rc != MQTTASYNC_SUCCESS)
+    if (rc == MQTTASYNC_BAD_UTF8_STRING)
+        return ERR_INVALID;
+    if (rc != MQTTASYNC_SUCCESS || !publish_window_knows(response.token))
         return ERR_CLOSED;
-    mqtt->under_way++;
-    *ret_token = response.token;
+    *ret_token = publish_window_open(&mqtt->window, response.token);
     return 0;
 }
 
@@ -502,11 +620,30 @@ uint64_t mqtt_dropped(struct mqtt *mqtt)
     return atomic_load(&mqtt->dropped);
 }
 
-/* Waits, bounded, until the library has reported one of two things. */
-static bool await(struct mqtt *mqtt, enum report a, enum report b)
+static void on_left(void *context, MQTTAsync_successData5 *data)
 {
+    (void)data;
+    on_lost(context, NULL);
+}
+
+static void on_not_left(void *context, MQTTAsync_failureData5 *data)
+{
+    (void)data;
+    on_lost(context, NULL);
+}
+
+/* What is under way goes out before the goodbye; its end is reported as any other. */
+static void leave(struct mqtt *mqtt)
+{
+    MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
+    options.timeout = 1000;
+    options.onSuccess5 = on_left;
+    options.onFailure5 = on_not_left;
+    options.context = mqtt;
+    if (MQTTAsync_disconnect(mqtt->client, &options) != MQTTASYNC_SUCCESS)
+        return;
     struct clock *clock = clock_real();
-    int64_t end_us = clock_read(clock).mono_us + CLOSE_WAIT_MS * US_PER_MS;
+    int64_t end_us = clock_read(clock).mono_us + LEAVE_WAIT_MS * US_PER_MS;
     while (clock_read(clock).mono_us < end_us) {
         struct item item;
         if (queue_pop(mqtt->queue, &item)) {
@@ -514,32 +651,35 @@ static bool await(struct mqtt *mqtt, enum report a, enum report b)
             poll(&waiting, 1, 50);
             continue;
         }
-        bool found = item.report == a || item.report == b;
+        bool left = item.report == REPORT_LOST;
         release_item(&item);
-        if (found)
-            return true;
+        if (left)
+            return;
     }
-    return false;
+}
+
+static void *leave_and_destroy(void *self)
+{
+    struct mqtt *mqtt = self;
+    if (MQTTAsync_isConnected(mqtt->client))
+        leave(mqtt);
+    MQTTAsync_destroy(&mqtt->client);
+    queue_close(mqtt->closed);
+    return NULL;
 }
 
 void mqtt_close(struct mqtt *mqtt)
 {
+    pthread_t thread;
     if (!mqtt)
         return;
-    bool ended = true;
-    if (mqtt->state == STATE_CONNECTING)
-        ended = await(mqtt, REPORT_SESSION, REPORT_FAILED);
-    if (MQTTAsync_isConnected(mqtt->client)) {
-        MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer5;
-        options.timeout = 1000;
-        options.onSuccess5 = on_subscribed; /* any report will do: nobody reads it but await */
-        options.onFailure5 = on_not_subscribed;
-        options.context = mqtt;
-        if (MQTTAsync_disconnect(mqtt->client, &options) == MQTTASYNC_SUCCESS)
-            ended = await(mqtt, REPORT_SUBSCRIBED, REPORT_NOT_SUBSCRIBED);
+    if (pthread_create(&thread, NULL, leave_and_destroy, mqtt))
+        return; /* no thread to be had: left to the end of the process, as when it hangs */
+    struct pollfd waiting = {queue_fd(mqtt->closed), POLLIN, 0};
+    if (poll(&waiting, 1, CLOSE_WAIT_MS) != 1) {
+        pthread_detach(thread);
+        return;
     }
-    if (!ended)
-        return; /* left to the end of the process: see the design notes */
-    MQTTAsync_destroy(&mqtt->client);
+    pthread_join(thread, NULL);
     free_parts(mqtt);
 }

@@ -58,7 +58,8 @@ struct mqtt_event {
 MUST_CHECK int mqtt_open(const struct mqtt_options *options, struct mqtt **ret_mqtt,
                          struct message *message);
 
-/* Leaves politely where connected, and ends within about three seconds. NULL is fine. */
+/* Lets out what is under way and leaves politely where connected; ends within five seconds. Where
+ * the library hangs, it and what it may touch are left to the end of the process. NULL is fine. */
 void mqtt_close(struct mqtt *mqtt);
 
 /* Registers a filter, subscribed anew on every connection. Before the first step. */
@@ -70,6 +71,10 @@ MUST_CHECK int mqtt_set_will(struct mqtt *mqtt, const void *payload, size_t len)
 /* Begins to connect when that is due; returns when it wants to run next. */
 int64_t mqtt_step(struct mqtt *mqtt, struct now now);
 
+/* An attempt has had no outcome for long beyond its bounds (a wall clock that was set back stops
+ * the library's own): only a restart of the program helps. */
+bool mqtt_stuck(const struct mqtt *mqtt, struct now now);
+
 /* The next thing that happened; ERR_AGAIN when there is none. Release what you were given. */
 MUST_CHECK int mqtt_next(struct mqtt *mqtt, struct now now, struct mqtt_event *ret_event);
 void mqtt_event_release(struct mqtt_event *event);
@@ -77,8 +82,10 @@ void mqtt_event_release(struct mqtt_event *event);
 /* Readable while events wait. */
 int mqtt_fd(struct mqtt *mqtt);
 
-/* 0: on its way, an event with this token follows while the connection lasts. ERR_CLOSED: not
- * connected. ERR_FULL: too many under way. ERR_RANGE: above MQTT_MAX_PAYLOAD. */
+/* 0: on its way; one event with this token follows while the connection lasts, none after its
+ * MQTT_DISCONNECTED. ERR_CLOSED: not connected. ERR_FULL: too many under way, for us (MQTT_WINDOW)
+ * or for the broker. ERR_RANGE: above MQTT_MAX_PAYLOAD, or more than the broker takes. ERR_INVALID:
+ * no topic to publish to. */
 MUST_CHECK int mqtt_publish(struct mqtt *mqtt, const char *topic, const void *payload, size_t len,
                             bool retained, int *ret_token);
 
