@@ -426,7 +426,7 @@ int alarm_reader_open(const struct alarm_reader_options *options, struct alarm_r
     reader->changed = calloc(options->rules->count + 1, sizeof(*reader->changed));
     reader->engine = engine_new(options->rules, on_event, reader);
     struct db_options db = {.path = options->path, .mode = DB_WRITER};
-    struct consumer consumer = {"alarm", reader, begin, take, commit, rollback};
+    struct consumer consumer = {"alarm", reader, 0, begin, take, commit, rollback};
     uint64_t position = 0;
     int err = reader->changed && reader->engine
                   ? events_db_open(&db, &reader->db, NULL, message)

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Each transaction writes a page for every point it touches: small ones would write megabytes a
+ * second for nothing. Live values come from elsewhere. */
+#define GATHER_US (1 * (int64_t)US_PER_S)
+
 struct historian {
     struct history_db *db;
     struct births births;
@@ -100,7 +104,7 @@ int historian_open(const char *path, struct journal *journal, struct historian *
     births_init(&historian->births);
     historian->source = (struct births_source){historian, load_birth, number_point};
     struct db_options options = {.path = path, .mode = DB_WRITER};
-    struct consumer consumer = {"historian", historian, begin, take, commit, rollback};
+    struct consumer consumer = {"historian", historian, GATHER_US, begin, take, commit, rollback};
     uint64_t position = 0, stored = 0;
     int err = history_db_open(&options, &historian->db, NULL, message);
     if (!err)

@@ -31,8 +31,6 @@ static const struct config_key file_keys[] = {
      "where alarms are delivered", "报警推送地址"},
     {"operator", CONFIG_SUBTREE, offsetof(struct file_yaml, operator_), 0, 0, 0, "", NULL, true,
      "the operator's account", "操作员账户"},
-    {"control", CONFIG_PATH, offsetof(struct file_yaml, config.control), FILE_PATH_SIZE, 0, 0, "",
-     NULL, false, "Unix socket for `chengmai status`", "控制套接字"},
     {0},
 };
 

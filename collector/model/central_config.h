@@ -44,7 +44,6 @@ struct central_config {
     size_t webhook_count;
     char operator_user[65];
     char operator_password_file[FILE_PATH_SIZE]; /* "": the account is left as it is */
-    char control[FILE_PATH_SIZE];
 };
 
 MUST_CHECK int central_config_load(const char *path, struct central_config **ret_config,

@@ -40,8 +40,6 @@ static const struct config_key file_keys[] = {
      "where readings are kept until the centre has them", "本地日志"},
     {"broker", CONFIG_SUBTREE, offsetof(struct file_yaml, broker), 0, 0, 0, NULL, NULL, false,
      "how the centre is reached", "消息服务器"},
-    {"control", CONFIG_PATH, offsetof(struct file_yaml, config.control), FILE_PATH_SIZE, 0, 0, "",
-     NULL, false, "Unix socket for `chengmai status`", "控制套接字"},
     {"drain", CONFIG_DURATION, offsetof(struct file_yaml, config.drain_ms), 0, 0, DAY_MS, "10s",
      NULL, true, "how long a stop waits for the centre's receipts", "停止时等待回执的时间"},
     {"stats", CONFIG_DURATION, offsetof(struct file_yaml, config.stats_ms), 0, 1000, DAY_MS, "10s",

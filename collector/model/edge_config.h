@@ -63,7 +63,6 @@ struct edge_config {
     char journal_path[FILE_PATH_SIZE];
     uint64_t journal_size;
     struct broker_config broker;
-    char control[FILE_PATH_SIZE]; /* "": none */
     int64_t drain_ms, stats_ms;
     struct edge_link *links;
     size_t link_count;

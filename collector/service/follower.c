@@ -58,6 +58,8 @@ int64_t follower_step(struct follower *follower, struct now now)
     const struct consumer *consumer = &follower->consumer;
     struct message message = {""};
     int count = 0;
+    if (now.mono_us < follower->next_us && follower_lag(follower) < RECORDS_A_STEP)
+        return follower->next_us;
     int err = take_some(follower, &count, &message);
     if (!err && !count)
         return NEVER;
@@ -75,6 +77,7 @@ int64_t follower_step(struct follower *follower, struct now now)
     complaint_clear(&follower->complaint, now.mono_us, consumer->name, "goes on");
     follower->position = position;
     atomic_store(&follower->shown, position);
+    follower->next_us = now.mono_us + consumer->gather_us;
     return count == RECORDS_A_STEP ? now.mono_us : NEVER;
 }
 

@@ -23,6 +23,7 @@
 struct consumer {
     const char *name;
     void *self;
+    int64_t gather_us; /* records are gathered that long into one transaction; 0: none waits */
     int (*begin)(void *self, struct message *message);
     /* One record; `record` is parsed from the frame's payload. */
     int (*take)(void *self, const struct journal_frame *frame, const struct record *record,
@@ -38,6 +39,7 @@ struct follower {
     struct consumer consumer;
     uint64_t position;      /* the last sequence whose results are durable */
     _Atomic uint64_t shown; /* the same, for other threads */
+    int64_t next_us;        /* not before: records are gathered */
     struct complaint complaint;
 };
 

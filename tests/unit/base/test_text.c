@@ -86,8 +86,8 @@ static void spreadsheets_become_utf8(void **state)
 static void what_is_no_text_is_refused_and_leaves_the_buffer(void **state)
 {
     static const char *const bad[] = {
-        "\xFF\xFE"
-        "a",
+        ("\xFF\xFE"
+         "a"),
         "abc\xE5",
         "\xC3\xFB\xB3",
         "\x81\x30\x84\x7F",

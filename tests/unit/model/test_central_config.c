@@ -125,7 +125,7 @@ static void what_is_printed_reads_back_as_the_same(void **state)
                              "http: {listen: \"[::1]:9000\", web: w}\n"
                              "rules: ['a \"b\".yaml', c.yaml]\n"
                              "webhooks: [{name: w, url: \"http://10.0.0.1/\", secret_file: s}]\n"
-                             "operator: {user: o, password_file: p}\ncontrol: c.sock\n");
+                             "operator: {user: o, password_file: p}\n");
 }
 
 static void mistakes_point_at_their_place(void **state)

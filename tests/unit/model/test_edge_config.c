@@ -73,7 +73,6 @@ static void the_example_is_read_whole(void **state)
     assert_int_equal(config->journal_size, 2147483648U);
     assert_string_equal(config->broker.url, "mqtts://127.0.0.1:8883");
     assert_string_equal(config->broker.key, "config/leachate-north.key");
-    assert_string_equal(config->control, "");
     assert_int_equal(config->link_count, 1);
     const struct edge_link *link = &config->links[0];
     assert_string_equal(link->endpoint.host, "127.0.0.1");
