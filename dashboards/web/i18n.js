@@ -94,6 +94,6 @@ export function number(value, type) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && !/float|double|real/.test(type || 'float')) return String(value);
   const size = Math.abs(value);
-  if (size >= 1e7 || (size > 0 && size < 1e-3)) return value.toExponential(3);
+  if (size >= 1e12 || (size > 0 && size < 1e-3)) return value.toExponential(3);
   return value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3);
 }
