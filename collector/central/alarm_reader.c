@@ -3,6 +3,7 @@
 #include "alarm/engine.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/numbers.h"
 #include "service/births.h"
 #include "service/follower.h"
 #include "store/events_db.h"
@@ -27,6 +28,7 @@
 #define SNAPSHOT_US    (10 * (int64_t)US_PER_S)
 #define SNAPSHOT_LIMIT EVENTS_MAX_SNAPSHOT
 #define LINE_LIMIT     (16 * 1024)
+#define SAID_LIMIT     (64 * 1024)
 #define NO_RULE        (-1)
 
 struct alarm_reader {
@@ -49,6 +51,7 @@ struct alarm_reader {
     uint64_t raised_now;
     _Atomic uint64_t raised;
     struct buffer line;
+    struct buffer said; /* lines for the log, once they are committed */
 };
 
 /* ---- events of the engine ---- */
@@ -85,6 +88,28 @@ static void write_notification(const struct alarm_event *event, const struct rul
     json_key(&json, "response_en");
     json_text(&json, event->rule->response_en);
     buffer_append_text(out, "}");
+}
+
+/* "leachate-cod-high raise (high, occurrence 3): leachate.analyser.cod is 129.8 mg/L" */
+static void say_event(struct alarm_reader *reader, const struct alarm_event *event)
+{
+    const struct rule_point *point = &reader->options.rules->points[event->rule->point];
+    char value[NUMBER_TEXT_SIZE] = "without a value";
+    if (event->has_value)
+        print_double(event->value, value);
+    buffer_printf(&reader->said, "%s %s (%s, occurrence %" PRIu64 "): %s is %s %s%s%s\n",
+                  event->rule->id, alarm_event_name(event->kind), priority_name(event->priority),
+                  event->occurrence, point->id, value, point->unit, event->why ? ", " : "",
+                  event->why ? event->why : "");
+}
+
+static void log_said(struct alarm_reader *reader)
+{
+    const char *line = buffer_text(&reader->said);
+    for (const char *end; (end = strchr(line, '\n')); line = end + 1)
+        log_warn("alarm", "%.*s", (int)(end - line), line);
+    if (buffer_error(&reader->said))
+        log_warn("alarm", "more alarms than fit here: see /api/v1/alarms");
 }
 
 static int keep_event(struct alarm_reader *reader, const struct alarm_event *event)
@@ -132,6 +157,8 @@ static int keep_event(struct alarm_reader *reader, const struct alarm_event *eve
     };
     err = events_db_add_notification(reader->db, &notification, &added, &reader->event_message);
     reader->any_to_send |= added;
+    if (!err && added)
+        say_event(reader, event);
     return err;
 }
 
@@ -221,6 +248,7 @@ static int begin(void *self, struct message *message)
     struct alarm_reader *reader = self;
     reader->any_changed = reader->any_to_send = false;
     reader->raised_now = 0;
+    buffer_clear(&reader->said);
     memset(reader->changed, 0, reader->options.rules->count + 1);
     return events_db_begin(reader->db, message);
 }
@@ -303,6 +331,7 @@ static int commit(void *self, uint64_t position, struct now now, struct message 
         if (reader->changed[i])
             show(reader, i);
     live_publish(reader->options.live);
+    log_said(reader);
     if (reader->any_to_send && reader->options.notify)
         reader->options.notify(reader->options.self);
     return 0;
@@ -421,6 +450,7 @@ int alarm_reader_open(const struct alarm_reader_options *options, struct alarm_r
     reader->options = *options;
     births_init(&reader->births);
     buffer_init(&reader->line, LINE_LIMIT);
+    buffer_init(&reader->said, SAID_LIMIT);
     atomic_init(&reader->raised, 0);
     reader->source = (struct births_source){reader, load_birth, number_point};
     reader->changed = calloc(options->rules->count + 1, sizeof(*reader->changed));
@@ -454,6 +484,7 @@ void alarm_reader_close(struct alarm_reader *reader)
     events_db_close(reader->db);
     engine_free(reader->engine);
     buffer_release(&reader->line);
+    buffer_release(&reader->said);
     free(reader->rule_points);
     free(reader->changed);
     free(reader);
