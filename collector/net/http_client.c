@@ -81,7 +81,10 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
 {
     struct http_client *client = context;
     size_t len = size * count;
-    client->headed = len > 0 && (data[0] == '\r' || data[0] == '\n');
+    if (len > 0 && (data[0] == '\r' || data[0] == '\n'))
+        client->headed = true;
+    else if (len >= 5 && memcmp(data, "HTTP/", 5) == 0)
+        client->headed = false; /* the next one, after a 1xx; a trailer has no blank line */
     return len;
 }
 
