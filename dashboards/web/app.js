@@ -102,8 +102,8 @@ class Page {
   async loadHealth() {
     try {
       const health = await get('health', 503);
-      const causes = (health.causes || []).map((cause) => (typeof cause === 'string' ? cause : JSON.stringify(cause)));
-      const bad = causes.length > 0 || /bad|fail|down|degraded|unhealthy|error|trouble/.test(health.status);
+      const causes = (health.causes || []).map((cause) => (typeof cause === 'string' ? word('health', cause) : JSON.stringify(cause)));
+      const bad = causes.length > 0 || /bad|fail|down|degraded|unhealthy|error|sick/.test(health.status);
       this.health.hidden = !bad;
       if (bad) setText(this.health, t('health.bad', { causes: causes.join('; ') || String(health.status) }));
     } catch { /* the connection has a banner of its own */ }

@@ -4,18 +4,20 @@
 import { beyond } from './limits.js';
 import { staleAfter } from './truth.js';
 
+// Figures come from good and uncertain samples only; one bad sample beside them hides no extreme.
 const usable = (bucket) => bucket.count > 0 && Number.isFinite(bucket.mean) &&
-  Number.isFinite(bucket.min) && Number.isFinite(bucket.max) && bucket.quality !== 'stale';
+  Number.isFinite(bucket.min) && Number.isFinite(bucket.max);
 
 export function prepare(reply, point, limits, now) {
   const from = Date.parse(reply.from);
   const to = Date.parse(reply.to);
   const step = reply.step_ms > 0 ? reply.step_ms : Math.max(1, to - from);
+  const end = Math.min(to, now); // what is not there yet at the live end is no hole before it is stale
   const interval = point && point.interval_ms > 0 ? point.interval_ms : 1000;
   const all = (reply.buckets || []).map((b) => ({ ...b, ms: Date.parse(b.t) }))
     .filter((b) => Number.isFinite(b.ms)).sort((a, b) => a.ms - b.ms);
   const gaps = (reply.gaps || []).map((g) => ({ from: Date.parse(g.from), to: Date.parse(g.to), cause: g.cause }))
-    .filter((g) => g.to > from && g.from < to);
+    .filter((g) => g.to > from && g.from < to && !(g.to >= end && end - g.from <= staleAfter(point)));
   const buckets = all.filter(usable).map((b) => ({ ...b, limit: beyond(limits, b.max) || beyond(limits, b.min) }));
 
   const runs = [];
@@ -27,8 +29,6 @@ export function prepare(reply, point, limits, now) {
     holes.push({ from: Math.max(a, from), to: Math.min(b, to), cause: gap ? gap.cause : '', quality: bad ? bad.quality : '' });
   };
   const widest = Math.max(1.5 * step, 3 * interval);
-  // What is not there yet at the live end is no hole before it is stale.
-  const end = Math.min(to, now);
   let last = null;
   for (const bucket of buckets) {
     if (last === null && bucket.ms - from > widest) hole(from, bucket.ms);

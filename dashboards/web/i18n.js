@@ -69,8 +69,7 @@ export function date(ms) {
 }
 
 // The date is left out only where it is today's.
-export const dateTime = (ms, now) =>
-  (Number.isFinite(now) && date(ms) === date(now) ? clockTime(ms) : `${date(ms)} ${clockTime(ms)}`);
+export const dateTime = (ms, now) => (!Number.isFinite(ms) ? '—' : Number.isFinite(now) && date(ms) === date(now) ? clockTime(ms) : `${date(ms)} ${clockTime(ms)}`);
 
 export function duration(ms) {
   if (!Number.isFinite(ms)) return '—';
@@ -89,10 +88,18 @@ export function age(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-// Four figures that do not dance: decimals follow the size, whole numbers of whole types have none.
-export function number(value, type) {
+// The decimals that a figure of a whole type has, because its register is scaled.
+const decimalsOf = (value) => Math.min(6, (/\.(\d+)$/.exec(String(value)) || ['', ''])[1].length);
+
+// Four figures that do not dance: decimals follow the size. Whole types have as many as were ever
+// seen of them (`memory` keeps that), bits are yes or no.
+export function number(value, type = 'float', memory = {}) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return String(value);
-  if (Number.isInteger(value) && !/float|double|real/.test(type || 'float')) return String(value);
+  if (/^(bit|bool)$/.test(type) && (value === 0 || value === 1)) return t(value === 1 ? 'yes' : 'no');
+  if (!/float|double|real/.test(type)) {
+    memory.decimals = Math.max(memory.decimals || 0, decimalsOf(value));
+    return value.toFixed(memory.decimals);
+  }
   const size = Math.abs(value);
   if (size >= 1e12 || (size > 0 && size < 1e-3)) return value.toExponential(3);
   return value.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : 3);

@@ -2,7 +2,7 @@
 
 import { h } from './dom.js';
 import { t } from './i18n.js';
-import { post } from './api.js';
+import { get, post } from './api.js';
 
 // done(me) after a success; `note` says why one has to sign in again.
 export function loginForm(done, note, languageButton) {
@@ -17,10 +17,13 @@ export function loginForm(done, note, languageButton) {
     event.preventDefault();
     error.textContent = '';
     button.disabled = true;
+    let entered = false; // the password was right
     try {
-      done(await post('login', { user: user.value.trim(), password: password.value }, { always: true }));
+      await post('login', { user: user.value.trim(), password: password.value }, { always: true });
+      entered = true;
+      done(await get('me'));
     } catch (failure) {
-      error.textContent = failure.status === 401 ? t('login.wrong')
+      error.textContent = failure.status === 401 ? t(entered ? 'login.insecure' : 'login.wrong')
         : failure.kind === 'unknown' ? t('conn.lost') : failure.why;
       password.value = '';
       password.focus();

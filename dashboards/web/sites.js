@@ -42,7 +42,7 @@ class Line {
     setAttribute(node, 'data-quality', quality);
     setAttribute(node, 'data-age', Number.isFinite(seconds) ? seconds.toFixed(1) : '');
     // A bad reading stands in brackets, so that it never looks like a good one, copied or printed.
-    const text = value === null ? '—' : number(value, this.point.type);
+    const text = value === null ? '—' : number(value, this.point.type, this);
     setText(this.number, quality === 'bad' && value !== null ? `(${text})` : text);
     setText(this.note, this.noteOf(quality, cause, seconds));
     this.gauge.show(believable(quality) ? value : null);
@@ -55,7 +55,7 @@ class Line {
     if (quality === 'bad') {
       const last = this.store.lastGood(this.point.id);
       if (last) {
-        parts.push(t('last', { value: number(last.value, this.point.type), time: clockTime(last.ms) }));
+        parts.push(t('last', { value: number(last.value, this.point.type, this), time: clockTime(last.ms) }));
       }
     }
     parts.push(age(seconds));

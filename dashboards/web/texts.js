@@ -3,6 +3,7 @@
 export const TEXTS = {
   'title': ['城脉', 'Chengmai'],
   'subtitle': ['环卫与燃气遥测', 'sanitation and gas telemetry'],
+  'yes': ['是', 'yes'], 'no': ['否', 'no'],
   'days': ['{n} 天 {rest}', '{n} d {rest}'],
   'lang.other': ['EN', '中文'],
   'lang.switch': ['Switch to English', '切换为中文'],
@@ -13,6 +14,7 @@ export const TEXTS = {
   'login.go': ['登录', 'Sign in'],
   'login.wrong': ['用户名或密码不对', 'User or password is wrong'],
   'login.ended': ['登录已失效，请重新登录', 'The session has ended: sign in again'],
+  'login.insecure': ['浏览器没有保存登录：请使用 HTTPS，或在本机打开', 'The browser did not keep the session: use HTTPS, or open the page on the centre itself'],
   'logout': ['退出', 'Sign out'],
 
   'conn.live': ['实时', 'live'],
@@ -22,6 +24,10 @@ export const TEXTS = {
   'conn.first': ['正在连接中心…', 'Connecting to the centre…'],
   'conn.age': ['数据时延 {age}', 'data age {age}'],
   'conn.back': ['连接已恢复', 'connection restored'],
+  'health.broker_not_connected': ['消息代理未连接', 'broker not connected'],
+  'health.journal_takes_nothing': ['日志无法写入', 'the journal takes nothing'],
+  'health.historian_behind': ['历史库滞后', 'the historian is behind'],
+  'health.alarms_behind': ['报警处理滞后', 'alarms are behind'],
   'health.bad': ['系统异常：{causes}', 'System trouble: {causes}'],
 
   'role.operator': ['值班员', 'operator'], 'role.viewer': ['只读', 'viewer'],
@@ -66,6 +72,10 @@ export const TEXTS = {
   'cause.dead_letter': ['无法解析', 'could not be read'],
   'cause.epoch': ['日志更换', 'new journal'],
   'cause.never_seen': ['从未收到', 'never seen'],
+  'cause.no_data': ['无数据', 'no data'],
+  'cause.bad': ['坏值', 'bad'],
+  'cause.on_the_way': ['在途，待补传', 'on the way'],
+  'cause.dead_letter': ['报文无法读取', 'unreadable message'],
   'cause.space': ['存储已满', 'out of space'],
   'cause.unknown': ['原因不明', 'cause unknown'],
   'cause.none': ['', ''],

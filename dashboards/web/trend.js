@@ -14,12 +14,13 @@ const HEIGHT = 280;
 export class Trend {
   constructor(store, route) {
     Object.assign(this, { store, route });
+    this.at = null; // the bucket under the cursor, by its time; null: the newest
     this.title = h('h2', { id: 'trend-title' });
     this.controls = h('div', { class: 'trend-controls' });
     this.status = h('p', { class: 'trend-status', role: 'status' });
     this.plot = h('div', { class: 'plot', tabindex: 0, role: 'slider', 'aria-valuemin': 0, 'aria-valuenow': 0, on: {
       keydown: (event) => this.key(event),
-      pointermove: (event) => this.point(event), pointerdown: (event) => this.point(event),
+      pointerenter: (event) => this.point(event), pointermove: (event) => this.point(event), pointerdown: (event) => this.point(event),
     } });
     this.readout = h('p', { class: 'readout' });
     this.twin = h('details', { class: 'twin', on: { toggle: () => this.drawTable() } }, h('summary', {}, t('trend.table')));
@@ -42,7 +43,7 @@ export class Trend {
     const other = this.route.point !== route.point;
     this.route = route;
     if (other) this.reply = null;
-    this.at = null; // the bucket under the cursor, by its time; null: the newest
+    this.at = null;
     this.head();
     this.load();
   }
@@ -164,7 +165,9 @@ export class Trend {
 
   point(event) {
     // A page that moves under a resting mouse sends events too: only a moved one takes the cursor.
-    const rests = event.type === 'pointermove' && event.movementX === 0 && event.movementY === 0;
+    const place = `${event.clientX},${event.clientY}`;
+    const rests = event.type === 'pointerenter' || (event.type === 'pointermove' && place === this.pointer);
+    this.pointer = place;
     if (!this.chart || rests) return;
     const bucket = this.chart.nearest(event.clientX - this.plot.getBoundingClientRect().left);
     if (!bucket) return;

@@ -109,6 +109,7 @@ export class FakeServer {
   }
 
   async handle(request, reply) {
+    if (request.method === 'POST') this.posts.push(request.url); // also what is never answered
     if (this.frozen) return; // takes the connection and never answers
     const url = new URL(request.url, this.url);
     reply.setHeader('Content-Security-Policy', "default-src 'self'; frame-ancestors 'none'");
@@ -124,7 +125,6 @@ export class FakeServer {
       let text = '';
       for await (const chunk of request) text += chunk;
       body = text === '' ? {} : JSON.parse(text);
-      this.posts.push(path);
       if (request.headers['x-chengmai'] !== '1') return problem(403, 'X-Chengmai is missing');
     }
     if (path === 'login') {

@@ -58,12 +58,14 @@ pageTest('a frozen centre: lost within seven seconds, every value hatched, nothi
   assert.equal(plain, 0);
   assert.equal(await page.$$eval('.ack', (nodes) => nodes.filter((node) => !node.hidden && !node.disabled).length), 0);
   assert.match(await page.textContent('.banner'), /中断/);
-  await page.$eval('.alarm .ack', (node) => { node.disabled = false; node.click(); }); // past the lock
   const posts = server.posts.length;
+  const row = '[data-alarm="leachate-cod-high"]';
+  await page.$eval(`${row} .ack`, (node) => { node.disabled = false; node.click(); }); // past the lock
+  await page.waitForFunction((s) => /未发出/.test(document.querySelector(`${s} .error`).textContent), row);
   server.frozen = false;
   await until(page, '[data-conn=live]', 20000);
   await until(page, `${value('leachate.analyser.cod')}[data-quality=good]`);
-  assert.equal(server.posts.length, posts, 'nothing was kept and sent later');
+  assert.equal(server.posts.length, posts, 'nothing was sent, then or later');
 });
 
 pageTest('a killed centre: the page finds it again by itself', async (page, server) => {
@@ -156,6 +158,8 @@ pageTest('trend: gap hatched with its cause, spike marked, cursor by keyboard, s
   const wide = await page.$eval('.excursion', (node) => Number(node.getAttribute('width')));
   assert.ok(wide >= 4, `${wide} px`);
   await page.focus('.plot');
+  const last = await page.$eval('.plot', (node) => [node.getAttribute('aria-valuenow'), node.getAttribute('aria-valuemax')]);
+  assert.equal(last[0], last[1], 'the cursor begins at the newest bucket');
   const before = await page.textContent('.readout');
   await page.keyboard.press('ArrowLeft');
   assert.notEqual(await page.textContent('.readout'), before);

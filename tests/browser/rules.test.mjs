@@ -74,6 +74,14 @@ test('buckets of bad samples are a hole that says bad', () => {
   assert.deepEqual(model.holes.map((h) => [h.from, h.to, h.quality]), [[T0 + 20000, T0 + 30000, 'bad']]);
 });
 
+test('an extreme beside a bad sample is still drawn', () => {
+  const r = reply(all);
+  Object.assign(r.buckets[20], { max: 99, quality: 'stale' });
+  const model = prepare(r, T0 + 60000, [{ at: 90, prio: 1, side: 'high' }]);
+  assert.equal(model.buckets.filter((b) => b.limit).length, 1);
+  assert.equal(model.holes.length, 0);
+});
+
 test('the live end is no hole before it is stale; the future never is', () => {
   const r = reply(all.filter((n) => n < 10));
   assert.equal(prepare(r, T0 + 20000).holes.length, 0);
@@ -108,6 +116,10 @@ test('figures keep four places; whole numbers of whole types stay whole', () => 
   assert.deepEqual([61.79999923, 7.4, 131.25, 40231.6, 0.00001].map((n) => i18n.number(n, 'float32')),
     ['61.80', '7.400', '131.3', '40232', '1.000e-5']);
   assert.equal(i18n.number(88, 'uint16'), '88');
+  const memory = {};
+  assert.deepEqual([13.9, 14, 13.25, 14].map((n) => i18n.number(n, 'int16', memory)), ['13.9', '14.0', '13.25', '14.00']);
+  assert.equal(i18n.number(12345678.4, 'float64'), '12345678');
+  assert.equal(i18n.number(1, 'bit'), '是');
 });
 
 test('a description in both languages shows the reader\'s', () => {
