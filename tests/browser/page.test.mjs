@@ -162,7 +162,7 @@ pageTest('trend: gap hatched with its cause, spike marked, cursor by keyboard, s
   assert.equal(last[0], last[1], 'the cursor begins at the newest bucket');
   const before = await page.textContent('.readout');
   await page.keyboard.press('ArrowLeft');
-  assert.notEqual(await page.textContent('.readout'), before);
+  await page.waitForFunction((text) => document.querySelector('.readout').textContent !== text, before);
   await page.click('.trend-controls a:has-text("8 时")');
   await page.waitForFunction(() => location.hash.includes('r=8h'));
   await page.reload();

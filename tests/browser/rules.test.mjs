@@ -1,10 +1,18 @@
 // The page's pure rules, without a browser: what may be believed, what is a hole, how figures are
 // written.
 
-import { before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
-const WEB = '../../dashboards/web/';
+// Node 18 takes a .js file for a module only where a package.json says so; the pages have none.
+const WEB = `${mkdtempSync(join(tmpdir(), 'web-'))}/`;
+cpSync(fileURLToPath(new URL('../../dashboards/web/', import.meta.url)), WEB, { recursive: true });
+writeFileSync(join(WEB, 'package.json'), '{"type":"module"}');
+after(() => rmSync(WEB, { recursive: true }));
 let truth;
 let history;
 let limits;
