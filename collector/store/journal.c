@@ -1,150 +1,309 @@
-#include "store/journal_state.h"
+/*
+ * The life of a journal: opening, closing, and what its parts share.
+ *
+ * Design notes.
+ *
+ * Files. A folder holds `lock`, `marks` (journal_meta.h), one file per segment and `spare.tmp`.
+ * Files are numbered by a serial that goes up, over epochs too, so that no file takes the place of
+ * another. What ends in .tmp is thrown away at opening; what ends in .bad was damaged, and is
+ * a person's to look at and remove.
+ *
+ * A segment of an earlier run is never appended to: each run begins segments of its own. So a
+ * descriptor that has seen a failed flush is never used again, and no frame of this run shares a
+ * block with one of the last.
+ *
+ * What is gone has been told. A sequence that no segment holds is either received, below the
+ * stream's `front`, in its `settled` set, or in a loss of this opening's report; `settled` grows
+ * only once the owner has committed what it was told. A crash between the two tells it twice, and
+ * never not at all.
+ */
+#include "store/journal.h"
 
-#include "base/crypto.h"
 #include "base/numbers.h"
-#include "base/text.h"
+#include "store/journal_internal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Design notes
- *
- * Appending copies a record into its stream's list; committing encodes the list into the open
- * segment, writes it with one pwrite and makes it durable with one fdatasync. Only then do readers
- * see it. A write or sync that fails ends the use of that descriptor for good: what it may hold is
- * written once more, with the same sequences, into a fresh segment. Should both copies survive,
- * they are the same records under the same numbers, and a reader passes over the second.
- *
- * Every opening begins a new segment in each stream, so that nothing is ever appended behind a tail
- * that may be torn. A segment's room is reserved before its first frame counts; what it did not use
- * is given back when it is sealed.
- */
+#define DEFAULT_SEGMENT_BYTES  ((uint32_t)16 * 1024 * 1024)
+#define SMALLEST_SEGMENT_BYTES ((uint32_t)64 * 1024)
+#define SEGMENTS_IN_LIMIT      32 /* so that dropping one frees little more than is needed */
+#define PATH_ROOM              100
 
-#define SEGMENT_BYTES_DEFAULT (16u * 1024 * 1024)
-#define SEGMENT_BYTES_MIN     (64u * 1024)
-#define SEGMENTS_OF_LIMIT     32
-#define PENDING_MAX_BYTES     (8u * 1024 * 1024)
-#define RESERVE_AHEAD         256
-#define RECEIVED_SAVE_US      1000000
-#define RECEIVED_RANGES_MAX   100000
-#define SPARE_NAME            "spare"
-#define WRITE_TRIES           2
+/* ---- shared ---- */
 
-int journal_path(const struct journal *journal, const char *name, char ret_path[FILE_PATH_SIZE])
+int journal_make_epoch_text(const uint8_t *epoch, struct epoch_text **ret_text)
 {
-    return path_join(journal->folder, name, ret_path);
+    struct epoch_text *text = malloc(sizeof(*text));
+    if (!text)
+        return ERR_NO_MEMORY;
+    text->before = NULL;
+    print_hex(epoch, SEGMENT_EPOCH_BYTES, text->text);
+    *ret_text = text;
+    return 0;
 }
 
-/* ---- opening and closing ---- */
-
-static void free_pending(struct stream_state *stream)
+void journal_take_epoch_text(struct journal *journal, struct epoch_text *text)
 {
-    for (size_t i = 0; i < stream->pending_count; i++)
-        free(stream->pending[i].payload);
-    free(stream->pending);
+    text->before = atomic_load(&journal->epoch);
+    atomic_store(&journal->epoch, text);
 }
 
-static void free_journal(struct journal *journal)
+int journal_write_marks(struct journal *journal)
 {
-    for (int i = 0; i < journal->stream_count; i++) {
-        struct stream_state *stream = &journal->streams[i];
-        if (stream->fd >= 0)
-            journal->io->close(journal->io->self, stream->fd);
-        free(stream->segments);
-        free_pending(stream);
-        intervals_release(&stream->received);
+    pthread_mutex_lock(journal->lock);
+    journal->meta.generation++;
+    journal->marks_dirty = false;
+    int err = journal_meta_encode(&journal->meta, &journal->slot);
+    pthread_mutex_unlock(journal->lock);
+    if (!err)
+        err = meta_file_write(&journal->meta_file, journal->folder, journal->meta.generation,
+                              &journal->slot);
+    journal->marks_us = journal->mono_us;
+    if (!err)
+        return 0;
+    pthread_mutex_lock(journal->lock);
+    journal->meta.generation--; /* the same slot again: the other one is whole */
+    journal->marks_dirty = true;
+    pthread_mutex_unlock(journal->lock);
+    return err;
+}
+
+int journal_add_segment(struct journal_stream *stream, const struct segment *segment)
+{
+    if (stream->count == stream->capacity) {
+        size_t capacity = stream->capacity ? 2 * stream->capacity : 16;
+        struct segment *segments =
+            reallocarray(stream->segments, capacity, sizeof(*stream->segments));
+        if (!segments)
+            return ERR_NO_MEMORY;
+        stream->segments = segments;
+        stream->capacity = capacity;
     }
-    marks_close(journal);
-    free(journal->retired);
-    buffer_release(&journal->scratch);
-    pthread_mutex_destroy(&journal->lock);
-    free(journal);
+    stream->segments[stream->count++] = *segment;
+    return 0;
+}
+
+void journal_remove_segment(struct journal_stream *stream, size_t index)
+{
+    free(stream->segments[index].marks);
+    stream->count--;
+    memmove(&stream->segments[index], &stream->segments[index + 1],
+            (stream->count - index) * sizeof(*stream->segments));
+}
+
+void journal_segment_from_header(const struct segment_header *header, const char *name,
+                                 uint64_t size, struct segment *ret_segment)
+{
+    *ret_segment = (struct segment){
+        .serial = header->serial,
+        .first = header->first,
+        .last = header->first - 1,
+        .points = header->points,
+        .points_end = header->points,
+        .from_ms = header->wall_ms,
+        .to_ms = header->wall_ms,
+        .previous_serial = header->previous_serial,
+        .previous_last = header->previous_last,
+        .previous_ms = header->previous_ms,
+        .body = SEGMENT_HEADER_BYTES + (uint64_t)header->state_len,
+        .end = size,
+        .bytes = size,
+        .seed = segment_seed(header),
+        .has_state = header->has_state,
+    };
+    memcpy(ret_segment->name, name, strnlen(name, SEGMENT_NAME_SIZE - 1));
+}
+
+int journal_cursor(const struct journal *journal, int stream, const struct segment *segment,
+                   struct segment_cursor *ret_cursor)
+{
+    char path[FILE_PATH_SIZE];
+    int fd;
+    segment_path(journal->folder, segment->name, path);
+    int err = journal->io->open(journal->io->self, path, false, &fd);
+    if (err)
+        return err;
+    segment_cursor_init(ret_cursor, journal->io, fd, journal->letters[stream], segment->seed);
+    ret_cursor->offset = segment->body;
+    ret_cursor->end = segment->end;
+    ret_cursor->seq = segment->first - 1;
+    ret_cursor->points = segment->points;
+    ret_cursor->wall_ms = segment->from_ms;
+    return 0;
+}
+
+/* Without memory for a mark, readers that seek read a little more. */
+void journal_add_mark(struct segment *segment, const struct segment_mark *mark)
+{
+    uint64_t before =
+        segment->mark_count ? segment->marks[segment->mark_count - 1].offset : segment->body;
+    if (mark->offset < before + MARK_BYTES)
+        return;
+    if (segment->mark_count == segment->mark_capacity) {
+        size_t capacity = segment->mark_capacity ? 2 * segment->mark_capacity : 16;
+        struct segment_mark *grown =
+            reallocarray(segment->marks, capacity, sizeof(*segment->marks));
+        if (!grown)
+            return;
+        segment->marks = grown;
+        segment->mark_capacity = capacity;
+    }
+    segment->marks[segment->mark_count++] = *mark;
+}
+
+uint64_t journal_last_known(const struct journal *journal, size_t stream)
+{
+    uint64_t durable = journal->meta.streams[stream].durable;
+    uint64_t accounted = journal->streams[stream].accounted;
+    return durable > accounted ? durable : accounted;
+}
+
+uint64_t journal_segment_bytes(const struct journal *journal)
+{
+    uint64_t total = 0;
+    for (size_t s = 0; s < journal->stream_count; s++)
+        for (size_t i = 0; i < journal->streams[s].count; i++)
+            total += journal->streams[s].segments[i].bytes;
+    return total;
+}
+
+/* ---- opening ---- */
+
+static int check_options(const struct journal_options *options, struct message *message)
+{
+    size_t letters = strlen(options->letters);
+    if (letters == 0 || letters > JOURNAL_MAX_STREAMS)
+        return message_set(message, ERR_INVALID, "a journal has 1 to %d streams, not %zu",
+                           JOURNAL_MAX_STREAMS, letters);
+    if (strlen(options->folder) + PATH_ROOM >= FILE_PATH_SIZE)
+        return message_set(message, ERR_RANGE, "the journal's path is too long: %.64s…",
+                           options->folder);
+    return 0;
 }
 
 static uint32_t choose_segment_bytes(const struct journal_options *options)
 {
     uint64_t bytes = options->segment_bytes;
-    if (!bytes)
-        bytes =
-            options->limit_bytes ? options->limit_bytes / SEGMENTS_OF_LIMIT : SEGMENT_BYTES_DEFAULT;
-    if (bytes < SEGMENT_BYTES_MIN)
-        bytes = SEGMENT_BYTES_MIN;
-    return bytes > SEGMENT_BYTES_DEFAULT ? SEGMENT_BYTES_DEFAULT : (uint32_t)bytes;
+    if (!bytes && !options->limit_bytes)
+        return DEFAULT_SEGMENT_BYTES;
+    if (!bytes) {
+        bytes = options->limit_bytes / SEGMENTS_IN_LIMIT;
+        if (bytes < SMALLEST_SEGMENT_BYTES)
+            bytes = SMALLEST_SEGMENT_BYTES;
+        if (bytes > DEFAULT_SEGMENT_BYTES)
+            bytes = DEFAULT_SEGMENT_BYTES;
+    }
+    return (uint32_t)bytes;
 }
 
-static struct journal *journal_new(const struct journal_options *options)
+static struct journal *journal_alloc(const struct journal_options *options)
 {
     struct journal *journal = calloc(1, sizeof(*journal));
-    size_t count = strlen(options->letters);
-    if (!journal || !count || count > JOURNAL_MAX_STREAMS ||
-        text_copy(journal->folder, sizeof(journal->folder), options->folder)) {
+    pthread_mutex_t *lock = malloc(sizeof(*lock));
+    if (!journal || !lock) {
         free(journal);
+        free(lock);
         return NULL;
     }
-    journal->options = *options;
-    journal->options.folder = journal->folder;
+    pthread_mutex_init(lock, NULL);
+    journal->lock = lock;
     journal->io = options->io ? options->io : journal_io_real();
-    journal->stream_count = (int)count;
+    memcpy(journal->folder, options->folder, strlen(options->folder));
+    journal->stream_count = strlen(options->letters);
+    memcpy(journal->letters, options->letters, journal->stream_count);
+    journal->limit_bytes = options->limit_bytes;
     journal->segment_bytes = choose_segment_bytes(options);
-    journal->marks_fd = -1;
-    buffer_init(&journal->scratch, PENDING_MAX_BYTES + 2 * SEGMENT_STATE_MAX);
-    pthread_mutex_init(&journal->lock, NULL);
-    for (int i = 0; i < journal->stream_count; i++) {
-        journal->streams[i].fd = -1;
-        journal->streams[i].next_seq = 1;
-        intervals_init(&journal->streams[i].received, RECEIVED_RANGES_MAX);
+    journal->owner = options->owner;
+    journal->verify = options->verify;
+    journal->lock_fd = -1;
+    journal->spare_fd = -1;
+    journal->meta_file = (struct meta_file){.io = journal->io, .fd = -1};
+    journal_meta_init(&journal->meta);
+    buffer_init(&journal->slot, META_SLOT_BYTES);
+    buffer_init(&journal->state, SEGMENT_MAX_STATE);
+    for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++) {
+        journal->streams[s].fd = -1;
+        buffer_init(&journal->streams[s].pending, 2 * JOURNAL_MAX_PENDING);
+        buffer_init(&journal->streams[s].state, SEGMENT_MAX_STATE);
     }
     return journal;
 }
 
-static void make_epoch(char ret_epoch[EPOCH_SIZE])
+static void journal_free(struct journal *journal)
 {
-    uint8_t bytes[16];
-    random_bytes(bytes, sizeof(bytes));
-    print_hex(bytes, sizeof(bytes), ret_epoch);
+    for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++) {
+        struct journal_stream *stream = &journal->streams[s];
+        if (stream->fd >= 0)
+            journal->io->close(journal->io->self, stream->fd);
+        while (stream->count)
+            journal_remove_segment(stream, stream->count - 1);
+        free(stream->segments);
+        buffer_release(&stream->pending);
+        buffer_release(&stream->state);
+    }
+    if (journal->spare_fd >= 0)
+        journal->io->close(journal->io->self, journal->spare_fd);
+    if (journal->lock_fd >= 0)
+        journal->io->close(journal->io->self, journal->lock_fd);
+    meta_file_close(&journal->meta_file);
+    journal_meta_release(&journal->meta);
+    buffer_release(&journal->slot);
+    buffer_release(&journal->state);
+    free(journal->retired);
+    for (struct epoch_text *text = atomic_load(&journal->epoch); text;) {
+        struct epoch_text *before = text->before;
+        free(text);
+        text = before;
+    }
+    pthread_mutex_destroy(journal->lock);
+    free(journal->lock);
+    free(journal);
 }
 
-/* A file that keeps room for stream 0's next segment, so that a loss can be told on a full disk. */
-static void keep_spare(struct journal *journal)
+static int take_folder(struct journal *journal, struct message *message)
 {
     char path[FILE_PATH_SIZE];
-    if (journal_path(journal, SPARE_NAME, path))
-        return;
     const struct journal_io *io = journal->io;
-    int fd = io->open(io->self, path, true);
-    if (fd < 0)
-        return;
-    /* Without room there is no spare; the next creation tries again. */
-    if (io->allocate(io->self, fd, journal->segment_bytes))
-        (void)!io->unlink(io->self, path);
-    io->close(io->self, fd);
+    int err = io->make_folder(io->self, journal->folder, message);
+    if (err)
+        return err;
+    segment_path(journal->folder, "lock", path);
+    err = io->lock(io->self, path, &journal->lock_fd);
+    if (err == ERR_CONFLICT)
+        return message_set(message, err, "journal %s is in use: is another instance running?",
+                           journal->folder);
+    if (err)
+        return message_errno(message, err, "journal: cannot lock %s", path);
+    return 0;
 }
 
 int journal_open(const struct journal_options *options, struct journal **ret_journal,
                  struct journal_report *ret_report, struct message *message)
 {
     struct journal_report report = {0};
-    struct journal *journal = journal_new(options);
+    int err = check_options(options, message);
+    if (err)
+        return err;
+    struct journal *journal = journal_alloc(options);
     if (!journal)
-        return message_set(message, ERR_NO_MEMORY, "journal %s: out of memory", options->folder);
-    int err = options->io ? 0 : folder_make(options->folder, message);
+        return message_set(message, ERR_NO_MEMORY, "journal: out of memory");
+    err = take_folder(journal, message);
     if (!err)
         err = journal_recover(journal, &report, message);
-    if (!err && report.created)
-        make_epoch(journal->epoch);
-    if (!err && marks_write(journal, false))
-        err = message_set(message, ERR_IO,
-                          "cannot write to the journal's folder %s: is the disk "
-                          "full or read-only?",
-                          journal->folder);
+    if (!err) {
+        journal->meta.clean = false;
+        err = journal_write_marks(journal);
+        if (err)
+            err =
+                message_errno(message, err, "journal %s: cannot write its marks", journal->folder);
+    }
     if (err) {
-        free_journal(journal);
+        journal_free(journal);
         return err;
     }
-    keep_spare(journal);
+    journal_make_spare(journal);
+    journal_report_losses(journal, &report);
     *ret_journal = journal;
     *ret_report = report;
     return 0;
@@ -154,400 +313,44 @@ void journal_close(struct journal *journal)
 {
     if (!journal)
         return;
-    /* What cannot be made durable now is what a crash would lose: the marks then say unclean. */
-    bool clean = !journal_commit(journal, NULL);
-    for (int i = 0; i < journal->stream_count; i++) {
-        struct stream_state *stream = &journal->streams[i];
-        if (stream->fd >= 0)
-            (void)!journal->io->truncate(journal->io->self, stream->fd,
-                                         stream->segments[stream->segment_count - 1].end);
-        if (clean)
-            stream->reserved = stream->next_seq - 1;
+    /* What cannot be written now was never promised: the next opening tells of its numbers. */
+    if (!journal_commit_pending(journal, NULL)) {
+        for (size_t s = 0; s < journal->stream_count; s++)
+            journal->meta.streams[s].reserved = journal->streams[s].next - 1;
+        journal->meta.clean = true;
     }
-    if (journal->received_changed)
-        (void)!received_save(journal);
-    if (clean)
-        (void)!marks_write(journal, true);
-    free_journal(journal);
+    for (size_t s = 0; s < journal->stream_count; s++)
+        journal_finish_segment(journal, &journal->streams[s]);
+    if (journal->spare_fd >= 0) {
+        char path[FILE_PATH_SIZE];
+        segment_path(journal->folder, JOURNAL_SPARE, path);
+        (void)!journal->io->unlink(journal->io->self, path);
+    }
+    (void)!journal_write_marks(journal);
+    journal_free(journal);
 }
+
+/* ---- questions ---- */
 
 const char *journal_epoch(const struct journal *journal)
 {
-    return journal->epoch;
+    return atomic_load(&journal->epoch)->text;
 }
-
-static int retire_segments(struct journal *journal)
-{
-    for (int i = 0; i < journal->stream_count; i++) {
-        struct stream_state *stream = &journal->streams[i];
-        size_t count = journal->retired_count + stream->segment_count;
-        char(*retired)[SEGMENT_NAME_SIZE] =
-            realloc(journal->retired, (count + 1) * sizeof(*retired));
-        if (!retired)
-            return ERR_NO_MEMORY;
-        journal->retired = retired;
-        for (size_t n = 0; n < stream->segment_count; n++) {
-            memcpy(retired[journal->retired_count++], stream->segments[n].name, SEGMENT_NAME_SIZE);
-            journal->retired_bytes += stream->segments[n].allocated;
-        }
-        stream->segment_count = 0;
-        if (stream->fd >= 0)
-            journal->io->close(journal->io->self, stream->fd);
-        stream->fd = -1;
-        stream->next_seq = 1;
-        stream->durable_seq = stream->reserved = stream->points = stream->durable_points = 0;
-        intervals_clear(&stream->received);
-    }
-    return 0;
-}
-
-int journal_new_epoch(struct journal *journal, struct message *message)
-{
-    int err = journal_commit(journal, message);
-    if (err)
-        return err;
-    pthread_mutex_lock(&journal->lock);
-    err = retire_segments(journal);
-    make_epoch(journal->epoch);
-    pthread_mutex_unlock(&journal->lock);
-    if (!err)
-        err = marks_write(journal, false);
-    return err ? message_set(message, err, "cannot begin a new epoch: %s", err_name(err)) : 0;
-}
-
-/* ---- appending ---- */
 
 uint64_t journal_next_seq(const struct journal *journal, int stream)
 {
-    return journal->streams[stream].next_seq;
+    return journal->streams[stream].next;
 }
 
 uint64_t journal_points(const struct journal *journal)
 {
-    uint64_t points = 0;
-    for (int i = 0; i < journal->stream_count; i++)
-        points += journal->streams[i].points;
-    return points;
+    return atomic_load(&journal->points);
 }
 
 size_t journal_pending(const struct journal *journal)
 {
-    return journal->pending_bytes;
-}
-
-static struct pending *add_pending(struct stream_state *stream, const void *payload, size_t len)
-{
-    if (stream->pending_count == stream->pending_capacity) {
-        size_t capacity = stream->pending_capacity ? 2 * stream->pending_capacity : 64;
-        struct pending *list = realloc(stream->pending, capacity * sizeof(*list));
-        if (!list)
-            return NULL;
-        stream->pending = list;
-        stream->pending_capacity = capacity;
-    }
-    struct pending *pending = &stream->pending[stream->pending_count];
-    *pending = (struct pending){.payload = malloc(len + 1)};
-    if (!pending->payload)
-        return NULL;
-    memcpy(pending->payload, payload, len);
-    stream->pending_count++;
-    return pending;
-}
-
-int journal_append(struct journal *journal, int stream_index, const char *origin,
-                   const void *payload, size_t len, uint32_t points, int64_t wall_ms,
-                   int64_t mono_us, uint64_t *ret_seq, struct message *message)
-{
-    struct stream_state *stream = &journal->streams[stream_index];
-    if (!len || len > JOURNAL_MAX_PAYLOAD || strlen(origin) > JOURNAL_MAX_ORIGIN)
-        return message_set(message, ERR_RANGE, "a record of %zu bytes; at most %d", len,
-                           JOURNAL_MAX_PAYLOAD);
-    if (journal->pending_bytes + len > PENDING_MAX_BYTES)
-        return message_set(message, ERR_FULL,
-                           "%zu bytes wait for the disk of %s, which takes nothing",
-                           journal->pending_bytes, journal->folder);
-    struct pending *pending = add_pending(stream, payload, len);
-    if (!pending)
-        return message_set(message, ERR_NO_MEMORY, "journal: out of memory");
-    struct journal_frame *frame = &pending->frame;
-    frame->stream = stream_index;
-    frame->seq = stream->next_seq++;
-    frame->wall_ms = wall_ms;
-    frame->mono_us = mono_us;
-    frame->points = points;
-    stream->points += points;
-    frame->stream_points = stream->points;
-    frame->payload = pending->payload;
-    frame->len = len;
-    memcpy(frame->origin, origin, strlen(origin));
-    journal->pending_bytes += frame_size(frame);
-    *ret_seq = frame->seq;
-    return 0;
-}
-
-/* ---- committing ---- */
-
-static uint64_t bytes_on_disk(const struct journal *journal)
-{
-    uint64_t bytes = journal->retired_bytes;
-    for (int i = 0; i < journal->stream_count; i++)
-        for (size_t n = 0; n < journal->streams[i].segment_count; n++)
-            bytes += journal->streams[i].segments[n].allocated;
+    size_t bytes = 0;
+    for (size_t s = 0; s < journal->stream_count; s++)
+        bytes += journal->streams[s].pending.len;
     return bytes;
-}
-
-/* A file of that name with room for `size` bytes; stream 0 may take the spare. */
-static int make_file(struct journal *journal, bool use_spare, const char *path, uint64_t size,
-                     int *ret_fd)
-{
-    const struct journal_io *io = journal->io;
-    int fd = io->open(io->self, path, true);
-    if (fd < 0)
-        return fd;
-    int err = io->truncate(io->self, fd, 0);
-    if (!err)
-        err = io->allocate(io->self, fd, size);
-    char spare[FILE_PATH_SIZE];
-    if (err == ERR_FULL && use_spare && !journal_path(journal, SPARE_NAME, spare)) {
-        io->close(io->self, fd);
-        err = io->rename(io->self, spare, path);
-        fd = err ? err : io->open(io->self, path, false);
-        if (fd < 0)
-            return err ? ERR_FULL : fd;
-    }
-    if (err) {
-        io->close(io->self, fd);
-        (void)!io->unlink(io->self, path);
-        return err;
-    }
-    *ret_fd = fd;
-    return 0;
-}
-
-static int write_header(struct journal *journal, int stream, int fd, struct segment *segment)
-{
-    const struct journal_owner *owner = &journal->options.owner;
-    struct buffer state;
-    buffer_init(&state, SEGMENT_STATE_MAX);
-    if (owner->save)
-        owner->save(owner->self, stream, &state);
-    /* A state that does not fit is left out: recovery then goes back to an older one. */
-    segment->header.state_len = buffer_error(&state) ? 0 : (uint32_t)state.len;
-    buffer_clear(&journal->scratch);
-    segment_header_encode(&segment->header, buffer_text(&state), &journal->scratch);
-    buffer_release(&state);
-    segment->begin = segment->end = journal->scratch.len;
-    int err = buffer_error(&journal->scratch);
-    if (!err)
-        err = journal->io->pwrite(journal->io->self, fd, journal->scratch.data,
-                                  journal->scratch.len, 0);
-    if (!err)
-        err = journal->io->sync(journal->io->self, fd);
-    return err ? err : journal->io->sync_folder(journal->io->self, journal->folder);
-}
-
-static int add_segment(struct journal *journal, struct stream_state *stream,
-                       const struct segment *segment)
-{
-    pthread_mutex_lock(&journal->lock);
-    struct segment *segments =
-        realloc(stream->segments, (stream->segment_count + 1) * sizeof(*segments));
-    if (segments) {
-        stream->segments = segments;
-        segments[stream->segment_count++] = *segment;
-    }
-    pthread_mutex_unlock(&journal->lock);
-    return segments ? 0 : ERR_NO_MEMORY;
-}
-
-/* A new segment for the stream, whose first frame will be `frame`. */
-static int create_segment(struct journal *journal, int stream_index,
-                          const struct journal_frame *frame)
-{
-    struct stream_state *stream = &journal->streams[stream_index];
-    struct segment segment = {
-        .header = {.letter = journal->options.letters[stream_index],
-                   .first_seq = frame->seq,
-                   .points_before = frame->stream_points - frame->points,
-                   .made_ms = frame->wall_ms},
-        .to_ms = frame->wall_ms,
-        .allocated = journal->segment_bytes,
-    };
-    memcpy(segment.header.epoch, journal->epoch, EPOCH_SIZE);
-    snprintf(segment.name, sizeof(segment.name), "%c-%020" PRIu64 "-%.8s.seg",
-             segment.header.letter, frame->seq, journal->epoch);
-    uint64_t limit = journal->options.limit_bytes;
-    if (limit && stream_index > 0 && bytes_on_disk(journal) + segment.allocated > limit)
-        return ERR_FULL;
-    char path[FILE_PATH_SIZE];
-    int fd = -1;
-    int err = journal_path(journal, segment.name, path);
-    if (!err)
-        err = make_file(journal, stream_index == 0, path, segment.allocated, &fd);
-    if (err)
-        return err;
-    err = write_header(journal, stream_index, fd, &segment);
-    if (!err)
-        err = add_segment(journal, stream, &segment);
-    if (err) {
-        journal->io->close(journal->io->self, fd);
-        (void)!journal->io->unlink(journal->io->self, path);
-        return err;
-    }
-    stream->fd = fd;
-    if (stream_index == 0)
-        keep_spare(journal);
-    return 0;
-}
-
-/* Ends the use of the open segment and gives back the room it did not use. */
-static void seal(struct journal *journal, struct stream_state *stream)
-{
-    struct segment *segment = &stream->segments[stream->segment_count - 1];
-    const struct journal_io *io = journal->io;
-    if (!io->truncate(io->self, stream->fd, segment->end)) {
-        pthread_mutex_lock(&journal->lock);
-        segment->allocated = segment->end;
-        pthread_mutex_unlock(&journal->lock);
-    }
-    io->close(io->self, stream->fd);
-    stream->fd = -1;
-}
-
-/* What now lies durably in the open segment: the first `count` of the pending. */
-static void publish(struct journal *journal, struct stream_state *stream, size_t count)
-{
-    const struct journal_frame *last = &stream->pending[count - 1].frame;
-    pthread_mutex_lock(&journal->lock);
-    struct segment *segment = &stream->segments[stream->segment_count - 1];
-    segment->end += journal->scratch.len;
-    if (segment->end > segment->allocated)
-        segment->allocated = segment->end;
-    segment->last_seq = last->seq;
-    segment->to_ms = last->wall_ms;
-    segment->points = last->stream_points - segment->header.points_before;
-    stream->durable_seq = last->seq;
-    stream->durable_points = last->stream_points;
-    pthread_mutex_unlock(&journal->lock);
-    for (size_t i = 0; i < count; i++) {
-        journal->pending_bytes -= frame_size(&stream->pending[i].frame);
-        free(stream->pending[i].payload);
-    }
-    stream->pending_count -= count;
-    memmove(stream->pending, stream->pending + count,
-            stream->pending_count * sizeof(*stream->pending));
-}
-
-/* Encodes as many of the pending as the open segment takes, at least one into an empty segment. */
-static size_t encode_pending(struct journal *journal, const struct stream_state *stream)
-{
-    const struct segment *segment = &stream->segments[stream->segment_count - 1];
-    buffer_clear(&journal->scratch);
-    size_t count = 0;
-    for (; count < stream->pending_count; count++) {
-        const struct journal_frame *frame = &stream->pending[count].frame;
-        uint64_t at = segment->end + journal->scratch.len;
-        bool empty = segment->end == segment->begin && count == 0;
-        if (!empty && at + frame_size(frame) > journal->segment_bytes)
-            break;
-        frame_encode(&segment->header, at, frame, &journal->scratch);
-    }
-    return count;
-}
-
-static int write_pending(struct journal *journal, int stream_index)
-{
-    struct stream_state *stream = &journal->streams[stream_index];
-    if (stream->fd < 0) {
-        int err = create_segment(journal, stream_index, &stream->pending[0].frame);
-        if (err)
-            return err;
-    }
-    size_t count = encode_pending(journal, stream);
-    if (!count) {
-        seal(journal, stream);
-        return 0;
-    }
-    const struct segment *segment = &stream->segments[stream->segment_count - 1];
-    const struct journal_io *io = journal->io;
-    int err = buffer_error(&journal->scratch);
-    if (!err)
-        err = io->pwrite(io->self, stream->fd, journal->scratch.data, journal->scratch.len,
-                         segment->end);
-    if (!err)
-        err = io->sync(io->self, stream->fd);
-    if (err) {
-        seal(journal, stream); /* never this descriptor again */
-        return err;
-    }
-    publish(journal, stream, count);
-    return 0;
-}
-
-static int commit_stream(struct journal *journal, int stream_index)
-{
-    const struct stream_state *stream = &journal->streams[stream_index];
-    int failures = 0, err = 0;
-    while (stream->pending_count) {
-        err = write_pending(journal, stream_index);
-        if (err && (err == ERR_FULL || ++failures == WRITE_TRIES))
-            return err;
-    }
-    return 0;
-}
-
-/* No sequence is used that is not reserved durably. */
-static int reserve(struct journal *journal)
-{
-    bool needed = false;
-    for (int i = 0; i < journal->stream_count; i++) {
-        struct stream_state *stream = &journal->streams[i];
-        if (stream->pending_count && stream->next_seq - 1 > stream->reserved) {
-            stream->reserved = stream->next_seq - 1 + RESERVE_AHEAD;
-            needed = true;
-        }
-    }
-    if (!needed)
-        return 0;
-    int err = marks_write(journal, false);
-    for (int i = 0; err && i < journal->stream_count; i++)
-        journal->streams[i].reserved = 0; /* not durable: reserve anew next time */
-    return err;
-}
-
-int journal_commit(struct journal *journal, struct message *message)
-{
-    int64_t mono_us = 0;
-    bool wrote = false;
-    for (int i = 0; i < journal->stream_count; i++) {
-        const struct stream_state *stream = &journal->streams[i];
-        if (stream->pending_count)
-            mono_us = stream->pending[stream->pending_count - 1].frame.mono_us;
-    }
-    int reserved_err = reserve(journal), err = reserved_err;
-    for (int i = 0; !reserved_err && i < journal->stream_count; i++) {
-        uint64_t before = journal->streams[i].durable_seq;
-        int stream_err = commit_stream(journal, i);
-        wrote |= journal->streams[i].durable_seq != before;
-        err = err ? err : stream_err;
-    }
-    if (journal->received_changed && mono_us - journal->received_saved_us >= RECEIVED_SAVE_US) {
-        journal->received_saved_us = mono_us;
-        (void)!received_save(journal); /* an older one is right, too */
-    }
-    for (int i = 0; wrote && i < journal->subscriber_count; i++)
-        journal->subscribers[i].notify(journal->subscribers[i].self);
-    if (err)
-        return message_set(message, err, "the journal in %s takes nothing: %s", journal->folder,
-                           err == ERR_FULL ? "it is full" : err_name(err));
-    return 0;
-}
-
-int journal_subscribe(struct journal *journal, void (*notify)(void *self), void *self)
-{
-    if (journal->subscriber_count == JOURNAL_SUBSCRIBERS_MAX)
-        return ERR_FULL;
-    journal->subscribers[journal->subscriber_count].notify = notify;
-    journal->subscribers[journal->subscriber_count++].self = self;
-    return 0;
 }

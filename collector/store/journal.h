@@ -52,7 +52,9 @@ struct journal_frame {
 /* The appender's state, kept in segment headers. All called within the appender's calls. */
 struct journal_owner {
     void *self;
-    /* Writes the state as of now into `out` (any bytes, at most 4 MiB). May be NULL. */
+    /* Writes the state as of now into `out` (any bytes, at most 4 MiB). May be NULL. It is called
+     * within journal_append, before the record of that call: so take a record into the state only
+     * after its append returned 0. */
     void (*save)(void *self, int stream, struct buffer *out);
     /* At opening: takes the newest readable header's state … */
     int (*restore)(void *self, int stream, const void *state, size_t len);
@@ -89,6 +91,7 @@ struct journal_report {
     uint64_t torn_bytes; /* cut from tails */
     uint64_t quarantined_bytes;
     uint64_t scanned_frames;
+    size_t retired_segments;                        /* of earlier epochs, still on disk */
     struct journal_loss losses[JOURNAL_MAX_LOSSES]; /* the owner journals them as loss records */
     size_t loss_count;
 };
@@ -130,6 +133,12 @@ MUST_CHECK int journal_commit(struct journal *journal, struct message *message);
 
 /* Bytes appended and not yet durable. */
 size_t journal_pending(const struct journal *journal);
+
+/* A loss found since the opening, by a reader that came to damaged bytes, or one that the report
+ * had no place for; ERR_NOT_FOUND when there is none. The appender's thread. The losses the owner
+ * was told of count as journaled by it once a journal_commit after that has succeeded; if the
+ * process ends before, they are told again. */
+MUST_CHECK int journal_next_loss(struct journal *journal, struct journal_loss *ret_loss);
 
 /* The greatest sequence of a stream that is durable, or that a loss of the opening accounts for (0:
  * none). Any thread. */

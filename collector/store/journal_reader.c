@@ -1,69 +1,55 @@
-#include "store/journal_state.h"
+/*
+ * Readers: each with a descriptor and a buffer of its own, in step with the appender only where it
+ * comes to the end of what it knew to be durable.
+ *
+ * Design notes. Bytes below a segment's durable end never change, so they are read without the
+ * lock. A drop raises `dropped`; the reader then looks its segment up anew before it shows another
+ * frame, so what was told as lost is not read after all. Damage is noted for the owner
+ * (journal_next_loss), and shown to the caller as a gap.
+ */
+#include "store/journal_internal.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-/*
- * Design notes
- *
- * A reader holds one segment file open and a window of its bytes. Where a segment ends, and which
- * one is next, it asks under the journal's lock; it reads without it. A segment that is dropped
- * while it is read stays readable through the open descriptor.
- */
-
-#define WINDOW_BYTES (512 * 1024)
 
 struct journal_reader {
     struct journal *journal;
     int stream;
-    uint64_t position; /* the sequence looked for */
-    int fd;            /* -1: no segment is open */
-    struct segment segment;
-    uint64_t offset; /* of the next frame */
-    char *window;
-    uint64_t window_begin;
-    size_t window_len;
+    uint64_t position;
+    struct segment_cursor cursor; /* in the segment below; its io is NULL while there is none */
+    struct segment segment;       /* a copy, as of the last look; without its marks */
+    uint64_t marked;              /* how far marks were left in the segment */
+    unsigned dropped;
+    bool held; /* `frame` was read, and a gap before it told first */
+    struct journal_frame frame;
 };
 
 int journal_reader_open(struct journal *journal, int stream, uint64_t from,
                         struct journal_reader **ret_reader)
 {
+    if (stream < 0 || (size_t)stream >= journal->stream_count)
+        return ERR_INVALID;
     struct journal_reader *reader = calloc(1, sizeof(*reader));
     if (!reader)
         return ERR_NO_MEMORY;
-    *reader = (struct journal_reader){
-        .journal = journal, .stream = stream, .position = from ? from : 1, .fd = -1};
-    reader->window = malloc(WINDOW_BYTES);
-    if (!reader->window) {
-        free(reader);
-        return ERR_NO_MEMORY;
-    }
+    reader->journal = journal;
+    reader->stream = stream;
+    reader->position = from ? from : 1;
     *ret_reader = reader;
     return 0;
-}
-
-static void close_segment(struct journal_reader *reader)
-{
-    if (reader->fd >= 0)
-        reader->journal->io->close(reader->journal->io->self, reader->fd);
-    reader->fd = -1;
-    reader->window_len = 0;
 }
 
 void journal_reader_close(struct journal_reader *reader)
 {
     if (!reader)
         return;
-    close_segment(reader);
-    free(reader->window);
+    segment_cursor_release(&reader->cursor);
     free(reader);
 }
 
 void journal_reader_seek(struct journal_reader *reader, uint64_t seq)
 {
-    if (reader->fd >= 0 && seq < reader->position)
-        close_segment(reader);
     reader->position = seq ? seq : 1;
+    reader->held = false;
 }
 
 uint64_t journal_reader_position(const struct journal_reader *reader)
@@ -71,115 +57,198 @@ uint64_t journal_reader_position(const struct journal_reader *reader)
     return reader->position;
 }
 
-/* Opens the first segment that may hold the position or what follows it; `above` excludes those
- * that begin at or before that sequence. ERR_AGAIN when there is none yet. */
-static int open_segment(struct journal_reader *reader, uint64_t above)
+/* The first segment that ends at or behind `seq`, or NULL; the lock is held. */
+static struct segment *find_segment(struct journal_stream *stream, uint64_t seq)
+{
+    size_t low = 0, high = stream->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (stream->segments[middle].last < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < stream->count ? &stream->segments[low] : NULL;
+}
+
+/* The last mark before `seq`; the segment's beginning where there is none. */
+static struct segment_mark find_mark(const struct segment *segment, uint64_t seq)
+{
+    struct segment_mark mark = {
+        .offset = segment->body,
+        .seq = segment->first - 1,
+        .points = segment->points,
+        .wall_ms = segment->from_ms,
+    };
+    size_t low = 0, high = segment->mark_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (segment->marks[middle].seq < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 ? segment->marks[low - 1] : mark;
+}
+
+static void note_loss(struct journal_reader *reader, uint64_t first, uint64_t last, uint64_t points,
+                      int64_t from_ms, int64_t to_ms)
+{
+    if (first > last)
+        return;
+    struct journal_loss loss = {
+        .stream = reader->stream,
+        .first = first,
+        .last = last,
+        .from_ms = from_ms,
+        .to_ms = to_ms,
+        .points = points,
+        .cause = "damage",
+    };
+    pthread_mutex_lock(reader->journal->lock);
+    journal_note_loss(reader->journal, &loss);
+    pthread_mutex_unlock(reader->journal->lock);
+}
+
+/* Tells of a gap from the position to `last`, and goes behind it. */
+static int pass_gap(struct journal_reader *reader, uint64_t last, struct interval *ret_gap)
+{
+    *ret_gap = (struct interval){.first = reader->position, .last = last};
+    reader->position = last + 1;
+    return ERR_GAP;
+}
+
+/* Looks up the segment that holds the position, or follows it, and the best place to read from;
+ * and up to where the opening told of what no segment will hold. */
+static int look_up(struct journal_reader *reader, struct segment_mark *ret_mark,
+                   uint64_t *ret_accounted)
 {
     struct journal *journal = reader->journal;
-    const struct stream_state *stream = &journal->streams[reader->stream];
-    struct segment found = {0};
-    char path[FILE_PATH_SIZE];
-    int fd = ERR_AGAIN;
-    pthread_mutex_lock(&journal->lock);
-    for (size_t i = 0; i < stream->segment_count && !found.last_seq; i++) {
-        const struct segment *segment = &stream->segments[i];
-        if (segment->last_seq >= reader->position && segment->header.first_seq > above)
-            found = *segment;
+    unsigned dropped = atomic_load(&journal->dropped);
+    pthread_mutex_lock(journal->lock);
+    const struct segment *segment =
+        find_segment(&journal->streams[reader->stream], reader->position);
+    if (segment) {
+        if (reader->cursor.io && segment->serial != reader->segment.serial)
+            segment_cursor_release(&reader->cursor);
+        *ret_mark = find_mark(segment, reader->position);
+        reader->segment = *segment;
+        reader->segment.marks = NULL;
+        reader->segment.mark_count = 0;
+        reader->dropped = dropped;
     }
-    if (found.last_seq && !journal_path(journal, found.name, path))
-        fd = journal->io->open(journal->io->self, path, false);
-    pthread_mutex_unlock(&journal->lock);
-    if (fd < 0)
-        return fd;
-    close_segment(reader);
-    reader->fd = fd;
-    reader->segment = found;
-    reader->offset = found.begin;
+    *ret_accounted = journal->streams[reader->stream].accounted;
+    pthread_mutex_unlock(journal->lock);
+    return segment ? 0 : ERR_AGAIN;
+}
+
+/* Places the cursor in the segment that holds the position, before it. ERR_AGAIN, ERR_GAP. */
+static int locate(struct journal_reader *reader, struct interval *ret_gap)
+{
+    struct journal *journal = reader->journal;
+    struct segment_cursor *cursor = &reader->cursor;
+    const struct segment *segment = &reader->segment;
+    struct segment_mark mark = {0};
+    if (cursor->io && atomic_load(&journal->dropped) == reader->dropped &&
+        reader->position <= segment->last && reader->position > cursor->seq)
+        return 0;
+    uint64_t accounted = 0;
+    int err = look_up(reader, &mark, &accounted);
+    if (err && reader->position <= accounted)
+        return pass_gap(reader, accounted, ret_gap);
+    if (err)
+        return err;
+    if (reader->position < segment->first)
+        return pass_gap(reader, segment->first - 1, ret_gap);
+    if (!cursor->io) {
+        err = journal_cursor(journal, reader->stream, segment, cursor);
+        reader->marked = segment->body;
+    }
+    if (err == ERR_NOT_FOUND) {
+        note_loss(reader, segment->first, segment->last, segment->points_end - segment->points,
+                  segment->from_ms, segment->to_ms);
+        return pass_gap(reader, segment->last, ret_gap);
+    }
+    if (err)
+        return ERR_IO;
+    cursor->end = segment->end;
+    if (cursor->seq >= reader->position || cursor->seq < mark.seq) {
+        cursor->offset = mark.offset;
+        cursor->seq = mark.seq;
+        cursor->points = mark.points;
+        cursor->wall_ms = mark.wall_ms;
+    }
     return 0;
 }
 
-/* The segment may have grown since: how far is it durable now? */
-static uint64_t durable_end(struct journal_reader *reader)
+/* Remembers places in segments that were not written in this run. */
+static void leave_mark(struct journal_reader *reader)
 {
     struct journal *journal = reader->journal;
-    const struct stream_state *stream = &journal->streams[reader->stream];
-    pthread_mutex_lock(&journal->lock);
-    for (size_t i = stream->segment_count; i-- > 0;)
-        if (stream->segments[i].header.first_seq == reader->segment.header.first_seq) {
-            reader->segment.end = stream->segments[i].end;
+    const struct segment_cursor *cursor = &reader->cursor;
+    if (cursor->offset < reader->marked + MARK_BYTES)
+        return;
+    reader->marked = cursor->offset;
+    pthread_mutex_lock(journal->lock);
+    struct segment *segment = find_segment(&journal->streams[reader->stream], cursor->seq);
+    if (segment && segment->serial == reader->segment.serial)
+        journal_add_mark(segment, &(struct segment_mark){.offset = cursor->offset,
+                                                         .seq = cursor->seq,
+                                                         .points = cursor->points,
+                                                         .wall_ms = cursor->wall_ms});
+    pthread_mutex_unlock(journal->lock);
+}
+
+/* The segment's next frame at or behind the position. ERR_GAP where some before it, or all that
+ * are left, are damaged. */
+static int read_frame(struct journal_reader *reader, struct interval *ret_gap)
+{
+    const struct segment *segment = &reader->segment;
+    struct journal_frame *frame = &reader->frame;
+    struct segment_damage damage;
+    for (;;) {
+        int err = segment_cursor_next(&reader->cursor, frame, &damage);
+        if (err == ERR_NO_MEMORY)
+            return err;
+        if (err || frame->seq > segment->last) { /* behind `last`: left of a failed write */
+            note_loss(reader, damage.seq + 1, segment->last, segment->points_end - damage.points,
+                      damage.wall_ms, segment->to_ms);
+            segment_cursor_release(&reader->cursor);
+            return pass_gap(reader, segment->last, ret_gap);
+        }
+        note_loss(reader, damage.seq + 1, frame->seq - 1,
+                  frame->stream_points - frame->points - damage.points, damage.wall_ms,
+                  frame->wall_ms);
+        leave_mark(reader);
+        if (frame->seq >= reader->position)
             break;
-        }
-    pthread_mutex_unlock(&journal->lock);
-    return reader->segment.end;
-}
-
-static int fill_window(struct journal_reader *reader)
-{
-    uint64_t left = reader->segment.end - reader->offset;
-    size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
-    reader->window_begin = reader->offset;
-    return reader->journal->io->pread(reader->journal->io->self, reader->fd, reader->window, len,
-                                      reader->offset, &reader->window_len);
-}
-
-/* The frame at the offset, over damage. ERR_AGAIN at the segment's durable end. */
-static int read_frame(struct journal_reader *reader, struct journal_frame *ret_frame,
-                      size_t *ret_size)
-{
-    bool fresh = false; /* was the window filled for this very offset? */
-    while (reader->offset < reader->segment.end || reader->offset < durable_end(reader)) {
-        uint64_t window_end = reader->window_begin + reader->window_len;
-        bool inside = reader->offset >= reader->window_begin && reader->offset < window_end;
-        size_t at = inside ? (size_t)(reader->offset - reader->window_begin) : 0;
-        size_t left = inside ? (size_t)(window_end - reader->offset) : 0;
-        int err = inside ? frame_decode(&reader->segment.header, reader->offset,
-                                        reader->window + at, left, ret_frame, ret_size)
-                         : ERR_AGAIN;
-        if (!err)
-            return 0;
-        if (err == ERR_AGAIN && !fresh) {
-            err = fill_window(reader);
-            if (err)
-                return err;
-            fresh = true;
-            continue;
-        }
-        reader->offset++;
-        fresh = false;
     }
-    return ERR_AGAIN;
-}
-
-/* Is there a later segment that holds something? Then this one is done with. */
-static int next_segment(struct journal_reader *reader)
-{
-    return open_segment(reader, reader->fd < 0 ? 0 : reader->segment.header.first_seq);
+    frame->stream = reader->stream;
+    if (frame->seq == reader->position)
+        return 0;
+    reader->held = true;
+    return pass_gap(reader, frame->seq - 1, ret_gap);
 }
 
 int journal_reader_next(struct journal_reader *reader, struct journal_frame *ret_frame,
                         struct interval *ret_gap)
 {
-    for (;;) {
-        struct journal_frame frame;
-        size_t size = 0;
-        int err = reader->fd < 0 ? ERR_AGAIN : read_frame(reader, &frame, &size);
-        if (err == ERR_AGAIN)
-            err = next_segment(reader);
-        else if (!err && frame.seq >= reader->position) {
-            if (frame.seq > reader->position && ret_gap) {
-                *ret_gap = (struct interval){reader->position, frame.seq - 1};
-                reader->position = frame.seq;
-                return ERR_GAP;
-            }
-            reader->offset += size;
-            reader->position = frame.seq + 1;
-            frame.stream = reader->stream;
-            *ret_frame = frame;
-            return 0;
-        } else if (!err) {
-            reader->offset += size;
-        }
-        if (err)
+    struct interval gap;
+    int err = ERR_GAP;
+    while (err == ERR_GAP) {
+        bool held = reader->held && atomic_load(&reader->journal->dropped) == reader->dropped;
+        reader->held = false;
+        err = held ? 0 : locate(reader, &gap);
+        if (!held && !err)
+            err = read_frame(reader, &gap);
+        if (err == ERR_GAP && ret_gap) {
+            *ret_gap = gap;
             return err;
+        }
     }
+    if (err)
+        return err;
+    *ret_frame = reader->frame;
+    reader->position = reader->frame.seq + 1;
+    return 0;
 }

@@ -1,50 +1,140 @@
-#include "store/journal_state.h"
+/* Reading a journal that nobody has open: for tools and tests. Nothing is written. */
+#include "store/journal_internal.h"
+
+#include "base/numbers.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Reads a journal that nobody has open, for tools and tests. */
-
-#define SCAN_SEGMENTS_MAX 100000
-
-struct names {
-    char (*list)[SEGMENT_NAME_SIZE];
-    size_t count;
+struct scan {
+    const struct journal_io *io;
+    const char *folder;
+    struct message *message;
+    int (*visit)(void *self, const char *epoch, char letter, const struct journal_frame *frame);
+    void (*damage)(void *self, const char *file, uint64_t offset, uint64_t bytes);
+    void *self;
+    struct scan_file {
+        char name[SEGMENT_NAME_SIZE];
+        struct segment_header header;
+        uint64_t size;
+    } * files;
+    size_t count, capacity;
 };
 
-static int add_name(void *context, const char *name)
+static int note_file(void *arg, const char *name)
 {
-    struct names *names = context;
+    struct scan *scan = arg;
+    char path[FILE_PATH_SIZE];
     size_t len = strlen(name);
-    if (len < 5 || len >= SEGMENT_NAME_SIZE || strcmp(name + len - 4, ".seg") != 0 ||
-        strncmp(name, "bad-", 4) == 0)
+    if (len < 5 || len >= SEGMENT_NAME_SIZE || strcmp(name + len - 4, ".seg") != 0)
         return 0;
-    if (names->count == SCAN_SEGMENTS_MAX)
-        return ERR_FULL;
-    char(*list)[SEGMENT_NAME_SIZE] = realloc(names->list, (names->count + 1) * sizeof(*list));
-    if (!list)
-        return ERR_NO_MEMORY;
-    names->list = list;
-    memcpy(list[names->count++], name, len + 1);
+    if (scan->count == scan->capacity) {
+        size_t capacity = scan->capacity ? 2 * scan->capacity : 64;
+        struct scan_file *grown = reallocarray(scan->files, capacity, sizeof(*scan->files));
+        if (!grown)
+            return ERR_NO_MEMORY;
+        scan->files = grown;
+        scan->capacity = capacity;
+    }
+    struct scan_file *file = &scan->files[scan->count];
+    segment_path(scan->folder, name, path);
+    int err = segment_file_header(scan->io, path, &file->header, &file->size);
+    if (err == ERR_NOT_FOUND)
+        return 0;
+    if (err == ERR_CORRUPT) {
+        if (scan->damage)
+            scan->damage(scan->self, name, 0, file->size);
+        return 0;
+    }
+    if (err)
+        return message_set(scan->message, err, "cannot read %s: %s", path,
+                           err == ERR_RANGE ? "it was written by a later version" : err_name(err));
+    memcpy(file->name, name, len + 1);
+    scan->count++;
     return 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int compare(const void *a, const void *b)
 {
-    return strcmp(a, b); /* letter, then sequence: names are made so */
+    const struct segment_header *one = &((const struct scan_file *)a)->header;
+    const struct segment_header *other = &((const struct scan_file *)b)->header;
+    int order = memcmp(one->epoch, other->epoch, SEGMENT_EPOCH_BYTES);
+    if (order)
+        return order;
+    if (one->letter != other->letter)
+        return one->letter < other->letter ? -1 : 1;
+    if (one->first != other->first)
+        return one->first < other->first ? -1 : 1;
+    return one->serial < other->serial ? -1 : one->serial > other->serial;
 }
 
-struct visiting {
-    int (*visit)(void *self, const char *epoch, char letter, const struct journal_frame *frame);
-    void *self;
-    const struct segment_header *header;
-};
-
-static int visit_frame(void *self, const struct journal_frame *frame)
+static bool same_stream(const struct segment_header *one, const struct segment_header *other)
 {
-    struct visiting *visiting = self;
-    return visiting->visit(visiting->self, visiting->header->epoch, visiting->header->letter,
-                           frame);
+    return one->letter == other->letter &&
+           memcmp(one->epoch, other->epoch, SEGMENT_EPOCH_BYTES) == 0;
+}
+
+static void tell_damage(const struct scan *scan, const struct scan_file *file, uint64_t offset,
+                        uint64_t bytes)
+{
+    if (bytes && scan->damage)
+        scan->damage(scan->self, file->name, offset, bytes);
+}
+
+/* Visits the frames of a file up to sequence `limit`. */
+static int visit_frames(const struct scan *scan, const struct scan_file *file, uint64_t limit,
+                        const char *epoch, struct segment_cursor *cursor)
+{
+    struct journal_frame frame;
+    struct segment_damage damage = {0};
+    const struct segment_header *header = &file->header;
+    const char *place = memchr(header->letters, header->letter, JOURNAL_MAX_STREAMS);
+    int err = 0;
+    while (!err && cursor->seq < limit) {
+        err = segment_cursor_next(cursor, &frame, &damage);
+        if (err)
+            break;
+        if (frame.seq > limit)
+            return 0;
+        tell_damage(scan, file, damage.offset, damage.bytes);
+        frame.stream = place ? (int)(place - header->letters) : 0;
+        err = scan->visit(scan->self, epoch, header->letter, &frame);
+    }
+    if (err != ERR_NOT_FOUND)
+        return err;
+    uint64_t used;
+    err = segment_cursor_used(cursor, cursor->offset, &used);
+    if (!err)
+        tell_damage(scan, file, cursor->offset, used);
+    return err;
+}
+
+static int scan_file(const struct scan *scan, const struct scan_file *file,
+                     const struct scan_file *next)
+{
+    const struct segment_header *header = &file->header;
+    struct segment_cursor cursor;
+    char path[FILE_PATH_SIZE], epoch[2 * SEGMENT_EPOCH_BYTES + 1];
+    uint64_t limit = UINT64_MAX;
+    int fd;
+    if (next && same_stream(header, &next->header)) {
+        limit = next->header.first - 1;
+        if (next->header.previous_serial == header->serial)
+            limit = next->header.previous_last;
+    }
+    segment_path(scan->folder, file->name, path);
+    int err = scan->io->open(scan->io->self, path, false, &fd);
+    if (err)
+        return message_errno(scan->message, err, "cannot open %s", path);
+    segment_cursor_init(&cursor, scan->io, fd, header->letter, segment_seed(header));
+    cursor.offset = SEGMENT_HEADER_BYTES + (uint64_t)header->state_len;
+    cursor.end = file->size;
+    cursor.seq = header->first - 1;
+    cursor.points = header->points;
+    print_hex(header->epoch, SEGMENT_EPOCH_BYTES, epoch);
+    err = visit_frames(scan, file, limit, epoch, &cursor);
+    segment_cursor_release(&cursor);
+    return err;
 }
 
 int journal_scan(const char *folder,
@@ -53,36 +143,22 @@ int journal_scan(const char *folder,
                  void (*damage)(void *self, const char *file, uint64_t offset, uint64_t bytes),
                  void *self, struct message *message)
 {
-    const struct journal_io *io = journal_io_real();
-    struct names names = {0};
-    int err = io->list(io->self, folder, add_name, &names);
-    if (err)
-        message_set(message, err, "cannot list %s: %s", folder, err_name(err));
-    if (names.count)
-        qsort(names.list, names.count, sizeof(*names.list), by_name);
-    for (size_t i = 0; !err && i < names.count; i++) {
-        char path[FILE_PATH_SIZE];
-        struct segment_header header;
-        int fd;
-        uint64_t size, end, damaged;
-        err = path_join(folder, names.list[i], path);
-        if (!err)
-            err = segment_open(io, path, &header, NULL, &fd, &size);
-        if (err == ERR_CORRUPT) {
-            if (damage)
-                damage(self, names.list[i], 0, 0);
-            err = 0;
-            continue;
-        }
-        if (err)
-            break;
-        struct visiting visiting = {visit, self, &header};
-        err = segment_walk(io, fd, &header, SEGMENT_HEADER_SIZE + header.state_len, size,
-                           visit_frame, &visiting, &end, &damaged);
-        io->close(io->self, fd);
-        if (!err && damaged && damage)
-            damage(self, names.list[i], end, damaged);
-    }
-    free(names.list);
+    struct scan scan = {
+        .io = journal_io_real(),
+        .folder = folder,
+        .message = message,
+        .visit = visit,
+        .damage = damage,
+        .self = self,
+    };
+    message_set(message, 0, "%s", "");
+    int err = scan.io->list(scan.io->self, folder, note_file, &scan);
+    if (err && (!message || !message->text[0]))
+        message_errno(message, err, "cannot list %s", folder);
+    if (!err && scan.count)
+        qsort(scan.files, scan.count, sizeof(*scan.files), compare);
+    for (size_t i = 0; !err && i < scan.count; i++)
+        err = scan_file(&scan, &scan.files[i], i + 1 < scan.count ? &scan.files[i + 1] : NULL);
+    free(scan.files);
     return err;
 }

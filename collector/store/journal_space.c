@@ -1,82 +1,186 @@
-#include "store/journal_state.h"
+/*
+ * What is lost, what is received, and what may go.
+ *
+ * Design notes. A drop is durable in the marks before the file is unlinked, and what it loses is
+ * durable in the owner's loss record before that: a crash between any two steps leaves a file
+ * that the next opening removes, never a hole that nobody told of.
+ */
+#include "store/journal_internal.h"
 
-#include "base/text.h"
-
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* What the receiver has, what may be freed, and what others may know of the journal. */
+/* ---- losses ---- */
+
+static bool is_noted(const struct journal *journal, int stream, const struct interval *range)
+{
+    for (size_t i = 0; i < journal->found_count; i++) {
+        const struct journal_loss *loss = &journal->found[i];
+        if (loss->stream == stream && loss->first <= range->first && range->last <= loss->last)
+            return true;
+    }
+    return false;
+}
+
+void journal_note_loss(struct journal *journal, const struct journal_loss *loss)
+{
+    const struct journal_marks *marks = &journal->meta.streams[loss->stream];
+    struct journal_loss piece = *loss;
+    struct interval hole = {.first = 0, .last = loss->first - 1};
+    while (hole.last < loss->last &&
+           intervals_next_hole(&marks->settled, hole.last + 1, loss->last, &hole)) {
+        if (intervals_contain_all(&marks->received, hole.first, hole.last) ||
+            is_noted(journal, loss->stream, &hole))
+            continue;
+        if (journal->found_count == JOURNAL_MAX_FOUND)
+            return; /* not settled: the next opening, or reader, finds it again */
+        piece.first = hole.first;
+        piece.last = hole.last;
+        journal->found[journal->found_count++] = piece;
+        piece.points = 0;
+    }
+}
+
+void journal_report_losses(struct journal *journal, struct journal_report *report)
+{
+    while (report->loss_count < JOURNAL_MAX_LOSSES && journal->handed < journal->found_count)
+        report->losses[report->loss_count++] = journal->found[journal->handed++];
+}
+
+int journal_next_loss(struct journal *journal, struct journal_loss *ret_loss)
+{
+    int err = ERR_NOT_FOUND;
+    pthread_mutex_lock(journal->lock);
+    if (journal->handed < journal->found_count) {
+        *ret_loss = journal->found[journal->handed++];
+        err = 0;
+    }
+    pthread_mutex_unlock(journal->lock);
+    return err;
+}
+
+void journal_settle_handed(struct journal *journal)
+{
+    pthread_mutex_lock(journal->lock);
+    size_t handed = journal->handed;
+    for (size_t i = 0; i < handed; i++) {
+        const struct journal_loss *loss = &journal->found[i];
+        /* Where the set is full, it is told once more some day. */
+        (void)!intervals_add(&journal->meta.streams[loss->stream].settled, loss->first, loss->last);
+    }
+    journal->found_count -= handed;
+    memmove(journal->found, journal->found + handed,
+            journal->found_count * sizeof(*journal->found));
+    journal->handed = 0;
+    journal->marks_dirty = journal->marks_dirty || handed;
+    pthread_mutex_unlock(journal->lock);
+    if (handed)
+        (void)!journal_write_marks(journal); /* else they are told again */
+}
+
+/* ---- questions of any thread ---- */
 
 uint64_t journal_durable(const struct journal *journal, int stream)
 {
-    struct journal *locked = (struct journal *)(uintptr_t)journal;
-    pthread_mutex_lock(&locked->lock);
-    uint64_t seq = journal->streams[stream].durable_seq;
-    pthread_mutex_unlock(&locked->lock);
-    return seq;
+    pthread_mutex_lock(journal->lock);
+    uint64_t durable = journal_last_known(journal, (size_t)stream);
+    pthread_mutex_unlock(journal->lock);
+    return durable;
 }
 
 uint64_t journal_durable_points(const struct journal *journal)
 {
-    struct journal *locked = (struct journal *)(uintptr_t)journal;
     uint64_t points = 0;
-    pthread_mutex_lock(&locked->lock);
-    for (int i = 0; i < journal->stream_count; i++)
-        points += journal->streams[i].durable_points;
-    pthread_mutex_unlock(&locked->lock);
+    pthread_mutex_lock(journal->lock);
+    for (size_t s = 0; s < journal->stream_count; s++)
+        points += journal->meta.streams[s].durable_points;
+    pthread_mutex_unlock(journal->lock);
     return points;
 }
 
-uint64_t journal_first(const struct journal *journal, int stream_index)
+uint64_t journal_first(const struct journal *journal, int stream)
 {
-    struct journal *locked = (struct journal *)(uintptr_t)journal;
-    const struct stream_state *stream = &journal->streams[stream_index];
-    pthread_mutex_lock(&locked->lock);
-    uint64_t first = stream->durable_seq + 1;
-    for (size_t i = stream->segment_count; i-- > 0;)
-        if (stream->segments[i].last_seq)
-            first = stream->segments[i].header.first_seq;
-    pthread_mutex_unlock(&locked->lock);
+    const struct journal_stream *at = &journal->streams[stream];
+    pthread_mutex_lock(journal->lock);
+    uint64_t first = journal_last_known(journal, (size_t)stream) + 1;
+    for (size_t i = 0; i < at->count; i++) {
+        if (at->segments[i].first <= at->segments[i].last) {
+            first = at->segments[i].first;
+            break;
+        }
+    }
+    pthread_mutex_unlock(journal->lock);
     return first;
 }
 
-static bool is_received(const struct stream_state *stream, const struct segment *segment)
+/* How many of first..last the set holds. */
+static uint64_t count_within(const struct intervals *set, uint64_t first, uint64_t last)
 {
-    return !segment->last_seq ||
-           intervals_contain_all(&stream->received, segment->header.first_seq, segment->last_seq);
+    uint64_t missing = 0;
+    struct interval hole = {.first = 0, .last = first - 1};
+    if (first > last)
+        return 0;
+    while (hole.last < last && intervals_next_hole(set, hole.last + 1, last, &hole))
+        missing += hole.last - hole.first + 1;
+    return last - first + 1 - missing;
+}
+
+static uint64_t received_bytes(const struct intervals *received, const struct segment *segment)
+{
+    uint64_t count = segment->last - segment->first + 1;
+    uint64_t have = count_within(received, segment->first, segment->last);
+    if (have == count)
+        return segment->bytes; /* also one without frames */
+    return (uint64_t)((double)(segment->end - segment->body) * ((double)have / (double)count));
 }
 
 void journal_bytes(const struct journal *journal, uint64_t *ret_total, uint64_t *ret_received)
 {
-    struct journal *locked = (struct journal *)(uintptr_t)journal;
-    pthread_mutex_lock(&locked->lock);
-    uint64_t total = journal->retired_bytes, received = journal->retired_bytes;
-    for (int i = 0; i < journal->stream_count; i++)
-        for (size_t n = 0; n < journal->streams[i].segment_count; n++) {
-            const struct segment *segment = &journal->streams[i].segments[n];
-            total += segment->allocated;
-            received += is_received(&journal->streams[i], segment) ? segment->allocated : 0;
-        }
-    pthread_mutex_unlock(&locked->lock);
-    *ret_total = total;
+    pthread_mutex_lock(journal->lock);
+    uint64_t received = journal->retired_bytes;
+    for (size_t s = 0; s < journal->stream_count; s++)
+        for (size_t i = 0; i < journal->streams[s].count; i++)
+            received += received_bytes(&journal->meta.streams[s].received,
+                                       &journal->streams[s].segments[i]);
+    *ret_total = journal_segment_bytes(journal) + journal->retired_bytes;
     *ret_received = received;
+    pthread_mutex_unlock(journal->lock);
+}
+
+int journal_subscribe(struct journal *journal, void (*notify)(void *self), void *self)
+{
+    int err = ERR_FULL;
+    pthread_mutex_lock(journal->lock);
+    if (journal->subscriber_count < JOURNAL_MAX_SUBSCRIBERS) {
+        journal->subscribers[journal->subscriber_count++] = (struct subscriber){notify, self};
+        err = 0;
+    }
+    pthread_mutex_unlock(journal->lock);
+    return err;
 }
 
 /* ---- received ---- */
 
-static int take_received(struct journal *journal, int stream_index,
-                         const struct intervals *received, bool anew)
+static int take_received(struct journal *journal, int stream, const struct intervals *received,
+                         bool anew)
 {
-    struct stream_state *stream = &journal->streams[stream_index];
-    pthread_mutex_lock(&journal->lock);
-    int err = intervals_max(received) > stream->durable_seq ? ERR_RANGE : 0;
-    if (!err && anew)
-        intervals_clear(&stream->received);
-    if (!err)
-        err = intervals_add_all(&stream->received, received);
-    if (!err)
-        journal->received_changed = true;
-    pthread_mutex_unlock(&journal->lock);
+    struct journal_marks *marks = &journal->meta.streams[stream];
+    int err = ERR_RANGE;
+    pthread_mutex_lock(journal->lock);
+    if (intervals_max(received) <= journal_last_known(journal, (size_t)stream)) {
+        if (anew)
+            intervals_clear(&marks->received);
+        err = intervals_add_all(&marks->received, received);
+        if (err == ERR_FULL && marks->front > 1) {
+            /* Below the front nothing is left to send: its holes need no place in the set. */
+            err = intervals_add(&marks->received, 1, marks->front - 1);
+            if (!err)
+                err = intervals_add_all(&marks->received, received);
+        }
+        journal->marks_dirty = true;
+    }
+    pthread_mutex_unlock(journal->lock);
     return err;
 }
 
@@ -92,107 +196,322 @@ int journal_receive_anew(struct journal *journal, int stream, const struct inter
 
 int journal_received(struct journal *journal, int stream, struct intervals *out)
 {
-    pthread_mutex_lock(&journal->lock);
+    pthread_mutex_lock(journal->lock);
     intervals_clear(out);
-    int err = intervals_add_all(out, &journal->streams[stream].received);
-    pthread_mutex_unlock(&journal->lock);
+    int err = intervals_add_all(out, &journal->meta.streams[stream].received);
+    pthread_mutex_unlock(journal->lock);
     return err;
 }
 
-/* ---- freeing ---- */
+/* ---- victims ---- */
 
-static bool is_open(const struct stream_state *stream, size_t n)
+/* From the newest state on, a stream is needed to restore its owner. */
+static size_t needed_from(const struct journal *journal, const struct journal_stream *stream)
 {
-    return stream->fd >= 0 && n + 1 == stream->segment_count;
+    for (size_t i = stream->count; journal->owner.save && i-- > 0;)
+        if (stream->segments[i].has_state)
+            return i;
+    return stream->count;
 }
 
-/* What of the segment the receiver does not have. first > last: nothing. */
-static void describe(const struct journal *journal, int stream_index, const struct segment *segment,
-                     struct journal_loss *loss)
+/* The oldest segment of all streams whose records are all received; the lock is held. */
+static bool find_received(const struct journal *journal, size_t *ret_stream, size_t *ret_index)
 {
-    const struct stream_state *stream = &journal->streams[stream_index];
-    *loss = (struct journal_loss){.stream = stream_index,
-                                  .first = 1,
-                                  .last = 0,
-                                  .from_ms = segment->header.made_ms,
-                                  .to_ms = segment->to_ms};
-    loss->segment_first = segment->header.first_seq;
-    (void)!text_copy(loss->cause, sizeof(loss->cause), "space");
-    struct interval hole;
-    if (!segment->last_seq || !intervals_next_hole(&stream->received, segment->header.first_seq,
-                                                   segment->last_seq, &hole))
-        return;
-    loss->first = hole.first;
-    uint64_t missing = 0;
-    do {
-        loss->last = hole.last;
-        missing += hole.last - hole.first + 1;
-    } while (intervals_next_hole(&stream->received, hole.last + 1, segment->last_seq, &hole));
-    /* Exact where nothing of it was received, else by share: records of one segment are alike. */
-    uint64_t records = segment->last_seq - segment->header.first_seq + 1;
-    loss->points = missing == records ? segment->points : segment->points * missing / records;
+    uint64_t oldest = UINT64_MAX;
+    for (size_t s = 0; s < journal->stream_count; s++) {
+        const struct journal_stream *stream = &journal->streams[s];
+        size_t closed = stream->fd >= 0 ? stream->count - 1 : stream->count;
+        size_t free_to = needed_from(journal, stream);
+        for (size_t i = 0; i < closed && i < free_to; i++) {
+            const struct segment *segment = &stream->segments[i];
+            if (segment->serial >= oldest ||
+                (segment->first <= segment->last &&
+                 !intervals_contain_all(&journal->meta.streams[s].received, segment->first,
+                                        segment->last)))
+                continue;
+            oldest = segment->serial;
+            *ret_stream = s;
+            *ret_index = i;
+        }
+    }
+    return oldest != UINT64_MAX;
+}
+
+static bool choose_victim(const struct journal *journal, size_t *ret_stream, size_t *ret_index)
+{
+    pthread_mutex_lock(journal->lock);
+    bool found = find_received(journal, ret_stream, ret_index);
+    pthread_mutex_unlock(journal->lock);
+    for (size_t s = journal->stream_count; !found && s-- > 1;) {
+        found = journal->streams[s].count > 0;
+        *ret_stream = s;
+        *ret_index = 0;
+    }
+    return found;
+}
+
+/* Reads the segment to count the samples of records that are not received. */
+static int count_points(struct journal *journal, int stream, const struct segment *segment,
+                        const struct intervals *received, uint64_t *ret_points)
+{
+    struct segment_cursor cursor = {0};
+    struct segment_damage damage;
+    struct journal_frame frame;
+    uint64_t points = 0;
+    int err = journal_cursor(journal, stream, segment, &cursor);
+    if (err)
+        return err; /* nothing is given up uncounted on a disk that fails for now */
+    while (!err && cursor.seq < segment->last) {
+        err = segment_cursor_next(&cursor, &frame, &damage);
+        if (!err && frame.seq <= segment->last && !intervals_contain(received, frame.seq))
+            points += frame.points;
+    }
+    segment_cursor_release(&cursor);
+    if (err == ERR_NO_MEMORY)
+        return err;
+    *ret_points = points;
+    return 0;
+}
+
+/* What would be lost with a segment: first > last when nothing would. */
+static int loss_of(struct journal *journal, int stream, const struct segment *segment,
+                   struct journal_loss *ret_loss)
+{
+    const struct journal_marks *marks = &journal->meta.streams[stream];
+    struct journal_loss loss = {
+        .stream = stream,
+        .first = segment->last + 1,
+        .last = segment->last,
+        .from_ms = segment->from_ms,
+        .to_ms = segment->to_ms,
+        .points = segment->points_end - segment->points,
+        .segment_first = segment->first,
+    };
+    struct intervals received;
+    struct interval hole = {.first = 0, .last = segment->first - 1};
+    snprintf(loss.cause, sizeof(loss.cause), "space");
+    intervals_init(&received, META_MAX_RECEIVED);
+    int err = journal_received(journal, stream, &received);
+    if (err)
+        goto out;
+    while (hole.last < segment->last &&
+           intervals_next_hole(&received, hole.last + 1, segment->last, &hole)) {
+        if (loss.first > loss.last)
+            loss.first = hole.first;
+        loss.last = hole.last;
+    }
+    if (loss.first > loss.last || segment->first > segment->last)
+        loss.points = 0;
+    else if (count_within(&received, segment->first, segment->last) > 0 ||
+             count_within(&marks->settled, segment->first, segment->last) > 0)
+        err = count_points(journal, stream, segment, &received, &loss.points);
+    if (err == ERR_NOT_FOUND)
+        err = 0; /* the file is gone already: all that was in it */
+    if (!err)
+        *ret_loss = loss;
+out:
+    intervals_release(&received);
+    return err;
+}
+
+/* Chooses a segment that nothing is appended to any more: a victim must not grow between being told
+ * and being dropped. Where the commit fails, what is pending goes into another segment. */
+static bool close_victim(struct journal *journal, size_t *ret_stream, size_t *ret_index)
+{
+    for (size_t try = 0; try <= 2 * journal->stream_count; try++) {
+        if (!choose_victim(journal, ret_stream, ret_index))
+            return false;
+        struct journal_stream *stream = &journal->streams[*ret_stream];
+        if (stream->fd < 0 || *ret_index + 1 < stream->count)
+            return true;
+        (void)!journal_commit_pending(journal, NULL);
+        journal_finish_segment(journal, stream);
+    }
+    return false;
 }
 
 int journal_victim(struct journal *journal, struct journal_loss *ret_loss)
 {
-    bool found = false;
-    pthread_mutex_lock(&journal->lock);
-    /* What the receiver has, oldest first, of any stream. */
-    int64_t oldest_ms = INT64_MAX;
-    for (int i = 0; i < journal->stream_count; i++)
-        for (size_t n = 0; n < journal->streams[i].segment_count; n++) {
-            const struct segment *segment = &journal->streams[i].segments[n];
-            if (is_open(&journal->streams[i], n) || !is_received(&journal->streams[i], segment) ||
-                segment->header.made_ms >= oldest_ms)
-                continue;
-            oldest_ms = segment->header.made_ms;
-            describe(journal, i, segment, ret_loss);
-            found = true;
-        }
-    /* Else the oldest of the stream that is dropped first; never one of the first letter's. */
-    for (int i = journal->stream_count - 1; !found && i > 0; i--)
-        if (journal->streams[i].segment_count && !is_open(&journal->streams[i], 0)) {
-            describe(journal, i, &journal->streams[i].segments[0], ret_loss);
-            found = true;
-        }
-    pthread_mutex_unlock(&journal->lock);
-    return found ? 0 : ERR_NOT_FOUND;
+    size_t s = 0, index = 0;
+    journal->has_victim = false;
+    if (!close_victim(journal, &s, &index))
+        return ERR_NOT_FOUND;
+    const struct segment *segment = &journal->streams[s].segments[index];
+    int err = loss_of(journal, (int)s, segment, &journal->victim);
+    if (err)
+        return err;
+    journal->has_victim = true;
+    journal->victim_serial = segment->serial;
+    *ret_loss = journal->victim;
+    return 0;
+}
+
+/* Moves the marks past the segment at `index`, durably. */
+static int mark_dropped(struct journal *journal, size_t s, size_t index)
+{
+    const struct journal_stream *stream = &journal->streams[s];
+    const struct segment *segment = &stream->segments[index];
+    struct journal_marks *marks = &journal->meta.streams[s];
+    uint64_t front = marks->front, front_points = marks->front_points;
+    pthread_mutex_lock(journal->lock);
+    if (index == 0) {
+        bool last = stream->count == 1;
+        marks->front = last ? marks->durable + 1 : segment[1].first;
+        marks->front_points = last ? marks->durable_points : segment[1].points;
+        (void)!intervals_remove(&marks->settled, 1, marks->front - 1);
+    } else {
+        /* A set that is full: the next opening tells of it, although it was received. */
+        (void)!intervals_add(&marks->settled, segment->first, segment->last);
+    }
+    pthread_mutex_unlock(journal->lock);
+    int err = journal_write_marks(journal);
+    if (err) {
+        pthread_mutex_lock(journal->lock);
+        marks->front = front;
+        marks->front_points = front_points;
+        pthread_mutex_unlock(journal->lock);
+    }
+    return err;
 }
 
 int journal_drop(struct journal *journal, const struct journal_loss *victim,
                  struct message *message)
 {
-    struct stream_state *stream = &journal->streams[victim->stream];
+    const struct journal_io *io = journal->io;
     char path[FILE_PATH_SIZE];
-    size_t n = 0;
-    while (n < stream->segment_count &&
-           stream->segments[n].header.first_seq != victim->segment_first)
-        n++;
-    if (n == stream->segment_count || is_open(stream, n))
-        return message_set(message, ERR_NOT_FOUND, "the segment to drop is not there");
-    int err = journal_path(journal, stream->segments[n].name, path);
-    if (!err && journal->received_changed)
-        err = received_save(journal); /* a deletion rests on it */
-    if (!err)
-        err = journal->io->unlink(journal->io->self, path);
+    size_t index = 0;
+    if (!journal->has_victim || victim->stream != journal->victim.stream ||
+        victim->first != journal->victim.first || victim->last != journal->victim.last)
+        return message_set(message, ERR_INVALID, "this is not the victim that was named last");
+    journal->has_victim = false;
+    struct journal_stream *stream = &journal->streams[victim->stream];
+    while (index < stream->count && stream->segments[index].serial != journal->victim_serial)
+        index++;
+    if (index == stream->count)
+        return message_set(message, ERR_NOT_FOUND, "the victim is gone already");
+    segment_path(journal->folder, stream->segments[index].name, path);
+    int err = mark_dropped(journal, (size_t)victim->stream, index);
     if (err)
-        return message_set(message, err, "cannot delete %s: %s", path, err_name(err));
-    pthread_mutex_lock(&journal->lock);
-    stream->segment_count--;
-    memmove(&stream->segments[n], &stream->segments[n + 1],
-            (stream->segment_count - n) * sizeof(stream->segments[0]));
-    pthread_mutex_unlock(&journal->lock);
-    return 0;
+        return message_errno(message, err, "journal %s: cannot write its marks", journal->folder);
+    pthread_mutex_lock(journal->lock);
+    journal_remove_segment(stream, index);
+    atomic_fetch_add(&journal->dropped, 1);
+    pthread_mutex_unlock(journal->lock);
+    err = io->unlink(io->self, path);
+    if (!err || err == ERR_NOT_FOUND)
+        err = io->sync_folder(io->self, journal->folder);
+    journal_make_spare(journal);
+    return err ? message_errno(message, err, "cannot remove %s", path) : 0;
+}
+
+/* ---- a new epoch ---- */
+
+bool journal_free_retired(struct journal *journal)
+{
+    char path[FILE_PATH_SIZE];
+    size_t count = journal->retired_count;
+    for (size_t i = 0; i < count; i++) {
+        segment_path(journal->folder, journal->retired[i], path);
+        (void)!journal->io->unlink(journal->io->self, path);
+    }
+    pthread_mutex_lock(journal->lock);
+    journal->retired_count = 0;
+    journal->retired_bytes = 0;
+    pthread_mutex_unlock(journal->lock);
+    return count > 0;
 }
 
 void journal_drop_retired(struct journal *journal)
 {
-    char path[FILE_PATH_SIZE];
-    for (size_t i = 0; i < journal->retired_count; i++)
-        if (!journal_path(journal, journal->retired[i], path))
-            (void)!journal->io->unlink(journal->io->self, path);
-    pthread_mutex_lock(&journal->lock);
-    journal->retired_count = 0;
-    journal->retired_bytes = 0;
-    pthread_mutex_unlock(&journal->lock);
+    (void)!journal_free_retired(journal);
+    journal_make_spare(journal);
+}
+
+/* Room in the list for all that the old epoch has on disk. */
+static int make_retired_room(struct journal *journal)
+{
+    size_t count = journal->retired_count + 1;
+    for (size_t s = 0; s < journal->stream_count; s++)
+        count += journal->streams[s].count;
+    void *grown = reallocarray(journal->retired, count, sizeof(*journal->retired));
+    if (!grown)
+        return ERR_NO_MEMORY;
+    journal->retired = grown;
+    return 0;
+}
+
+/* Both slots get the new epoch: were one lost, the other must not bring the old one back. */
+static int write_new_marks(struct journal *journal, struct journal_meta *fresh)
+{
+    pthread_mutex_lock(journal->lock);
+    struct journal_meta before = journal->meta;
+    journal->meta = *fresh;
+    pthread_mutex_unlock(journal->lock);
+    int err = journal_write_marks(journal);
+    if (!err) {
+        *fresh = before;
+        (void)!journal_write_marks(journal);
+        return 0;
+    }
+    pthread_mutex_lock(journal->lock);
+    *fresh = journal->meta;
+    journal->meta = before;
+    pthread_mutex_unlock(journal->lock);
+    return err;
+}
+
+static void begin_streams(struct journal *journal)
+{
+    pthread_mutex_lock(journal->lock);
+    for (size_t s = 0; s < journal->stream_count; s++) {
+        struct journal_stream *stream = &journal->streams[s];
+        for (size_t i = 0; i < stream->count; i++) {
+            memcpy(journal->retired[journal->retired_count++], stream->segments[i].name,
+                   SEGMENT_NAME_SIZE);
+            journal->retired_bytes += stream->segments[i].bytes;
+        }
+        while (stream->count)
+            journal_remove_segment(stream, stream->count - 1);
+        stream->next = 1;
+        stream->accounted = 0;
+        stream->last_ms = 0;
+    }
+    journal->found_count = journal->handed = 0;
+    journal->has_victim = false;
+    atomic_fetch_add(&journal->dropped, 1);
+    pthread_mutex_unlock(journal->lock);
+    atomic_store(&journal->points, 0);
+}
+
+int journal_new_epoch(struct journal *journal, struct message *message)
+{
+    struct journal_meta fresh;
+    int err = journal_commit_pending(journal, message);
+    if (err)
+        return err;
+    for (size_t s = 0; s < journal->stream_count; s++)
+        journal_finish_segment(journal, &journal->streams[s]);
+    journal_meta_init(&fresh);
+    fresh.generation = journal->meta.generation;
+    fresh.next_serial = journal->meta.next_serial;
+    fresh.stream_count = journal->stream_count;
+    for (size_t s = 0; s < journal->stream_count; s++)
+        fresh.streams[s].letter = journal->letters[s];
+    struct epoch_text *text = NULL;
+    err = make_retired_room(journal);
+    if (!err)
+        err = journal->io->entropy(journal->io->self, fresh.epoch, sizeof(fresh.epoch));
+    if (!err)
+        err = journal_make_epoch_text(fresh.epoch, &text);
+    if (!err)
+        err = write_new_marks(journal, &fresh);
+    journal_meta_release(&fresh);
+    if (err) {
+        free(text);
+        return message_set(message, err, "journal %s: cannot begin a new epoch: %s",
+                           journal->folder, err_name(err));
+    }
+    journal_take_epoch_text(journal, text);
+    begin_streams(journal);
+    return 0;
 }

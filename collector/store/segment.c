@@ -1,140 +1,183 @@
 #include "store/segment.h"
 
 #include "base/crc32c.h"
+#include "store/little_endian.h"
 
 #include <string.h>
 
-#define SEGMENT_MAGIC 0x534a4d43u /* "CMJS" */
-#define FRAME_MAGIC   0x464a4d43u /* "CMJF" */
-#define CRC_AT        68          /* in the header */
+#define FORMAT_VERSION 1
+#define FLAG_STATE     1
 
-static void put(uint8_t *at, uint64_t value, int bytes)
+static const uint8_t SEGMENT_MAGIC[8] = {'C', 'M', 'S', 'E', 'G', 0x0d, 0x0a, 0xfe};
+
+/* Bytes that UTF-8 never holds: no payload can look like the start of a frame. */
+static const uint8_t FRAME_MAGIC[4] = {0xfb, 'F', 'R', 0xfe};
+
+void segment_header_encode(const struct segment_header *header,
+                           uint8_t ret_bytes[SEGMENT_HEADER_BYTES])
 {
-    for (int i = 0; i < bytes; i++)
-        at[i] = (uint8_t)(value >> (8 * i));
+    uint8_t *out = ret_bytes;
+    memset(out, 0, SEGMENT_HEADER_BYTES);
+    memcpy(out, SEGMENT_MAGIC, sizeof(SEGMENT_MAGIC));
+    put_u32(out + 8, FORMAT_VERSION);
+    out[12] = (uint8_t)header->letter;
+    out[13] = header->has_state ? FLAG_STATE : 0;
+    memcpy(out + 16, header->epoch, SEGMENT_EPOCH_BYTES);
+    put_u64(out + 32, header->serial);
+    put_u64(out + 40, header->first);
+    put_u64(out + 48, header->previous_serial);
+    put_u64(out + 56, header->previous_last);
+    put_u64(out + 64, header->points);
+    put_u64(out + 72, (uint64_t)header->previous_ms);
+    put_u64(out + 80, (uint64_t)header->wall_ms);
+    put_u32(out + 88, header->state_len);
+    put_u32(out + 92, header->state_crc);
+    for (size_t i = 0; i < JOURNAL_MAX_STREAMS; i++) {
+        out[96 + i] = (uint8_t)header->letters[i];
+        put_u64(out + 104 + 8 * i, header->last[i]);
+    }
+    put_u32(out + SEGMENT_HEADER_BYTES - 4, crc32c(0, out, SEGMENT_HEADER_BYTES - 4));
 }
 
-static uint64_t get(const uint8_t *at, int bytes)
+int segment_header_decode(const uint8_t *bytes, size_t len, struct segment_header *ret_header)
 {
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++)
-        value |= (uint64_t)at[i] << (8 * i);
-    return value;
-}
-
-void segment_header_encode(const struct segment_header *header, const void *state,
-                           struct buffer *out)
-{
-    uint8_t bytes[SEGMENT_HEADER_SIZE] = {0};
-    put(bytes, SEGMENT_MAGIC, 4);
-    put(bytes + 4, SEGMENT_VERSION, 2);
-    bytes[6] = (uint8_t)header->letter;
-    memcpy(bytes + 8, header->epoch, EPOCH_SIZE - 1);
-    put(bytes + 40, header->first_seq, 8);
-    put(bytes + 48, header->points_before, 8);
-    put(bytes + 56, (uint64_t)header->made_ms, 8);
-    put(bytes + 64, header->state_len, 4);
-    put(bytes + CRC_AT, crc32c(crc32c(0, bytes, CRC_AT), state, header->state_len), 4);
-    buffer_append(out, bytes, sizeof(bytes));
-    buffer_append(out, state, header->state_len);
-}
-
-int segment_header_decode(const void *data, struct segment_header *ret_header)
-{
-    const uint8_t *bytes = data;
-    if (get(bytes, 4) != SEGMENT_MAGIC)
+    if (len < SEGMENT_HEADER_BYTES || memcmp(bytes, SEGMENT_MAGIC, sizeof(SEGMENT_MAGIC)) != 0 ||
+        get_u32(bytes + SEGMENT_HEADER_BYTES - 4) != crc32c(0, bytes, SEGMENT_HEADER_BYTES - 4))
         return ERR_CORRUPT;
-    struct segment_header header = {
-        .version = (uint16_t)get(bytes + 4, 2),
-        .letter = (char)bytes[6],
-        .first_seq = get(bytes + 40, 8),
-        .points_before = get(bytes + 48, 8),
-        .made_ms = (int64_t)get(bytes + 56, 8),
-        .state_len = (uint32_t)get(bytes + 64, 4),
-    };
-    memcpy(header.epoch, bytes + 8, EPOCH_SIZE - 1);
-    if (header.version > SEGMENT_VERSION)
+    if (get_u32(bytes + 8) != FORMAT_VERSION)
         return ERR_RANGE;
-    if (!header.version || !header.first_seq || header.state_len > SEGMENT_STATE_MAX ||
-        strspn(header.epoch, "0123456789abcdef") != EPOCH_SIZE - 1)
+    struct segment_header header = {
+        .letter = (char)bytes[12],
+        .has_state = (bytes[13] & FLAG_STATE) != 0,
+        .serial = get_u64(bytes + 32),
+        .first = get_u64(bytes + 40),
+        .previous_serial = get_u64(bytes + 48),
+        .previous_last = get_u64(bytes + 56),
+        .points = get_u64(bytes + 64),
+        .previous_ms = (int64_t)get_u64(bytes + 72),
+        .wall_ms = (int64_t)get_u64(bytes + 80),
+        .state_len = get_u32(bytes + 88),
+        .state_crc = get_u32(bytes + 92),
+    };
+    memcpy(header.epoch, bytes + 16, SEGMENT_EPOCH_BYTES);
+    for (size_t i = 0; i < JOURNAL_MAX_STREAMS; i++) {
+        header.letters[i] = (char)bytes[96 + i];
+        header.last[i] = get_u64(bytes + 104 + 8 * i);
+    }
+    if (header.first == 0 || header.serial == 0 || header.previous_last >= header.first ||
+        header.state_len > SEGMENT_MAX_STATE)
         return ERR_CORRUPT;
     *ret_header = header;
     return 0;
 }
 
-int segment_state_check(const void *header_bytes, const void *state, size_t len)
+uint32_t segment_seed(const struct segment_header *header)
 {
-    uint32_t crc = (uint32_t)get((const uint8_t *)header_bytes + CRC_AT, 4);
-    return crc32c(crc32c(0, header_bytes, CRC_AT), state, len) == crc ? 0 : ERR_CORRUPT;
+    uint8_t id[SEGMENT_EPOCH_BYTES + 16];
+    memcpy(id, header->epoch, SEGMENT_EPOCH_BYTES);
+    put_u64(id + SEGMENT_EPOCH_BYTES, header->serial);
+    put_u64(id + SEGMENT_EPOCH_BYTES + 8, header->first);
+    return crc32c(0, id, sizeof(id));
 }
 
-size_t frame_size(const struct journal_frame *frame)
+size_t frame_size(size_t origin_len, size_t payload_len)
 {
-    return FRAME_HEADER_SIZE + strlen(frame->origin) + frame->len;
+    return FRAME_HEADER_BYTES + origin_len + payload_len;
 }
 
-/* Over the frame's place, then its header behind the CRC, its origin and its payload. */
-static uint32_t frame_crc(const struct segment_header *header, uint64_t offset,
-                          const uint8_t *frame_header, const void *origin, size_t origin_len,
-                          const void *payload, size_t len)
+void frame_append(struct buffer *out, char letter, const struct journal_frame *frame)
 {
-    uint8_t place[16];
-    put(place, header->first_seq, 8);
-    put(place + 8, offset, 8);
-    uint32_t crc = crc32c(0, header->epoch, EPOCH_SIZE - 1);
-    crc = crc32c(crc, place, sizeof(place));
-    crc = crc32c(crc, frame_header + 8, FRAME_HEADER_SIZE - 8);
-    crc = crc32c(crc, origin, origin_len);
-    return crc32c(crc, payload, len);
-}
-
-void frame_encode(const struct segment_header *header, uint64_t offset,
-                  const struct journal_frame *frame, struct buffer *out)
-{
+    uint8_t head[FRAME_HEADER_BYTES] = {0};
     size_t origin_len = strlen(frame->origin);
-    uint8_t bytes[FRAME_HEADER_SIZE] = {0};
-    put(bytes, FRAME_MAGIC, 4);
-    put(bytes + 8, frame->len, 4);
-    put(bytes + 12, frame->points, 4);
-    put(bytes + 16, frame->seq, 8);
-    put(bytes + 24, (uint64_t)frame->wall_ms, 8);
-    put(bytes + 32, (uint64_t)frame->mono_us, 8);
-    put(bytes + 40, frame->stream_points, 8);
-    put(bytes + 48, origin_len, 2);
-    put(bytes + 4,
-        frame_crc(header, offset, bytes, frame->origin, origin_len, frame->payload, frame->len), 4);
-    buffer_append(out, bytes, sizeof(bytes));
+    memcpy(head, FRAME_MAGIC, sizeof(FRAME_MAGIC));
+    put_u32(head + 8, (uint32_t)frame->len);
+    head[12] = (uint8_t)letter;
+    head[14] = (uint8_t)origin_len;
+    put_u32(head + 16, frame->points);
+    put_u64(head + 20, frame->seq);
+    put_u64(head + 28, (uint64_t)frame->wall_ms);
+    put_u64(head + 36, (uint64_t)frame->mono_us);
+    put_u64(head + 44, frame->stream_points);
+    buffer_append(out, head, sizeof(head));
     buffer_append(out, frame->origin, origin_len);
     buffer_append(out, frame->payload, frame->len);
 }
 
-int frame_decode(const struct segment_header *header, uint64_t offset, const char *data, size_t len,
-                 struct journal_frame *ret_frame, size_t *ret_size)
+static uint32_t frame_crc(const uint8_t *frame, size_t size, uint32_t seed, uint64_t offset)
 {
-    const uint8_t *bytes = (const uint8_t *)data;
-    if (len < FRAME_HEADER_SIZE)
-        return ERR_AGAIN;
-    size_t payload_len = get(bytes + 8, 4), origin_len = get(bytes + 48, 2);
-    if (get(bytes, 4) != FRAME_MAGIC || payload_len > JOURNAL_MAX_PAYLOAD ||
-        origin_len > JOURNAL_MAX_ORIGIN)
-        return ERR_CORRUPT;
-    size_t size = FRAME_HEADER_SIZE + origin_len + payload_len;
-    if (len < size)
-        return ERR_AGAIN;
-    const char *origin = data + FRAME_HEADER_SIZE, *payload = origin + origin_len;
-    if (get(bytes + 4, 4) !=
-        frame_crc(header, offset, bytes, origin, origin_len, payload, payload_len))
-        return ERR_CORRUPT;
-    *ret_frame = (struct journal_frame){
-        .points = (uint32_t)get(bytes + 12, 4),
-        .seq = get(bytes + 16, 8),
-        .wall_ms = (int64_t)get(bytes + 24, 8),
-        .mono_us = (int64_t)get(bytes + 32, 8),
-        .stream_points = get(bytes + 40, 8),
-        .payload = payload,
-        .len = payload_len,
+    uint8_t place[8];
+    put_u64(place, offset);
+    return crc32c(crc32c(seed, place, sizeof(place)), frame + 8, size - 8);
+}
+
+static size_t stored_size(const uint8_t *frame)
+{
+    return frame_size(frame[14], get_u32(frame + 8));
+}
+
+static struct journal_frame read_head(const uint8_t *bytes)
+{
+    return (struct journal_frame){
+        .seq = get_u64(bytes + 20),
+        .wall_ms = (int64_t)get_u64(bytes + 28),
+        .mono_us = (int64_t)get_u64(bytes + 36),
+        .points = get_u32(bytes + 16),
+        .stream_points = get_u64(bytes + 44),
     };
-    memcpy(ret_frame->origin, origin, origin_len);
-    *ret_size = size;
+}
+
+size_t frames_fit(const uint8_t *bytes, size_t len, uint64_t room, struct journal_frame *ret_last)
+{
+    size_t fit = 0, last = 0;
+    while (fit < len && fit + stored_size(bytes + fit) <= room) {
+        last = fit;
+        fit += stored_size(bytes + fit);
+    }
+    if (fit)
+        *ret_last = read_head(bytes + last);
+    return fit;
+}
+
+void frames_seal(uint8_t *bytes, size_t len, uint32_t seed, uint64_t offset)
+{
+    for (size_t at = 0; at < len; at += stored_size(bytes + at))
+        put_u32(bytes + at + 4, frame_crc(bytes + at, stored_size(bytes + at), seed, offset + at));
+}
+
+size_t frame_peek(const uint8_t *bytes, char letter)
+{
+    if (memcmp(bytes, FRAME_MAGIC, sizeof(FRAME_MAGIC)) != 0 || bytes[12] != (uint8_t)letter ||
+        bytes[13] != 0 || bytes[14] > JOURNAL_MAX_ORIGIN || bytes[15] != 0 ||
+        get_u32(bytes + 8) > JOURNAL_MAX_PAYLOAD)
+        return 0;
+    return stored_size(bytes);
+}
+
+int frame_decode(const uint8_t *bytes, uint32_t seed, uint64_t offset,
+                 struct journal_frame *ret_frame)
+{
+    size_t size = stored_size(bytes);
+    size_t origin_len = bytes[14];
+    if (get_u32(bytes + 4) != frame_crc(bytes, size, seed, offset))
+        return ERR_CORRUPT;
+    *ret_frame = read_head(bytes);
+    ret_frame->payload = (const char *)bytes + FRAME_HEADER_BYTES + origin_len;
+    ret_frame->len = size - FRAME_HEADER_BYTES - origin_len;
+    memcpy(ret_frame->origin, bytes + FRAME_HEADER_BYTES, origin_len);
     return 0;
+}
+
+size_t frame_find(const uint8_t *bytes, size_t len, size_t from)
+{
+    while (from < len) {
+        const uint8_t *at = memchr(bytes + from, FRAME_MAGIC[0], len - from);
+        if (!at)
+            return len;
+        from = (size_t)(at - bytes);
+        size_t rest = len - from < sizeof(FRAME_MAGIC) ? len - from : sizeof(FRAME_MAGIC);
+        if (memcmp(at, FRAME_MAGIC, rest) == 0)
+            return from;
+        from++;
+    }
+    return len;
 }

@@ -1,59 +1,82 @@
 /*
- * One segment of a journal as bytes: a header with the appender's state, then frames. Encoding and
- * decoding only; pure, any thread.
+ * The bytes of a segment file: a header, the owner's state, frames. Pure: no file is touched.
  *
- *   header  magic u32 · version u16 · letter u8 · 0 u8 · epoch 32 hex · first seq u64 · points
- * before u64 · made (UTC ms) i64 · state length u32 · CRC-32C u32 · state frame   magic u32 ·
- * CRC-32C u32 · payload length u32 · points u32 · seq u64 · wall i64 · mono i64 · stream points u64
- * · origin length u16 · 0 u16 · 0 u32 · origin · payload
+ *   header  160 bytes, with a checksum of its own, and that of the state behind it
+ *   state   what the appender saved, may be empty
+ *   frames  {magic, checksum, length, letter, flags, length of the origin, points, sequence,
+ *           wall, monotonic, points of the stream}, origin, payload; little-endian
  *
- * Little-endian. A frame's CRC also covers the segment's epoch and first sequence and the frame's
- * place in the file, so that a stale or misdirected block is noticed.
+ * A frame's checksum also covers which segment it belongs to (epoch, serial, first sequence) and
+ * where in the file it lies: a block that a disk left stale, or wrote to a wrong place, does not
+ * pass for a frame.
  */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
 
 #include "base/attributes.h"
 #include "base/buffer.h"
-#include "base/error.h"
 #include "store/journal.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SEGMENT_VERSION     1
-#define SEGMENT_HEADER_SIZE 72
-#define SEGMENT_STATE_MAX   (4 * 1024 * 1024)
-#define FRAME_HEADER_SIZE   56
-#define FRAME_FIRST_BYTE    'C'
-#define FRAME_MAX_SIZE      (FRAME_HEADER_SIZE + JOURNAL_MAX_ORIGIN + JOURNAL_MAX_PAYLOAD)
+#define SEGMENT_EPOCH_BYTES  16
+#define SEGMENT_HEADER_BYTES 160
+#define SEGMENT_MAX_STATE    (4 * 1024 * 1024)
+#define FRAME_HEADER_BYTES   52
+#define FRAME_MAX_BYTES      (FRAME_HEADER_BYTES + JOURNAL_MAX_ORIGIN + JOURNAL_MAX_PAYLOAD)
 
 struct segment_header {
+    uint8_t epoch[SEGMENT_EPOCH_BYTES];
+    uint64_t serial; /* of the file, never used twice in a journal */
     char letter;
-    char epoch[EPOCH_SIZE];
-    uint64_t first_seq;
-    uint64_t points_before; /* of the stream, in the epoch, before this segment */
-    int64_t made_ms;
-    uint32_t state_len;
-    uint16_t version;
+    bool has_state; /* of the owner, as of the records before `first` */
+    uint64_t first; /* sequence of the first frame */
+    /* The stream before it, so that a hole can be told exactly. */
+    uint64_t previous_serial; /* 0: none */
+    uint64_t previous_last;
+    uint64_t points; /* samples in the stream before `first` */
+    int64_t previous_ms;
+    int64_t wall_ms; /* when the first frame was appended */
+    uint32_t state_len, state_crc;
+    char letters[JOURNAL_MAX_STREAMS];  /* of the journal's streams, and how far each … */
+    uint64_t last[JOURNAL_MAX_STREAMS]; /* … had been used when this segment began */
 };
 
-void segment_header_encode(const struct segment_header *header, const void *state,
-                           struct buffer *out);
+void segment_header_encode(const struct segment_header *header,
+                           uint8_t ret_bytes[SEGMENT_HEADER_BYTES]);
 
-/* From the first SEGMENT_HEADER_SIZE bytes; its CRC is checked by segment_state_check, which needs
- * the state too. ERR_CORRUPT when it is none, ERR_RANGE when of a later version. */
-MUST_CHECK int segment_header_decode(const void *bytes, struct segment_header *ret_header);
-MUST_CHECK int segment_state_check(const void *header_bytes, const void *state, size_t len);
+/* ERR_CORRUPT; ERR_RANGE: whole, but of a later version. */
+MUST_CHECK int segment_header_decode(const uint8_t *bytes, size_t len,
+                                     struct segment_header *ret_header);
 
-/* Appends the frame as it stands at `offset` of the file. */
-void frame_encode(const struct segment_header *header, uint64_t offset,
-                  const struct journal_frame *frame, struct buffer *out);
-size_t frame_size(const struct journal_frame *frame);
+/* What a frame's checksum begins with in this segment. */
+uint32_t segment_seed(const struct segment_header *header);
 
-/* The frame that begins at `bytes`, which lies at `offset` of the file; its payload points into
- * `bytes`. ERR_AGAIN: `len` is too short for it. ERR_CORRUPT: it is none. */
-MUST_CHECK int frame_decode(const struct segment_header *header, uint64_t offset, const char *bytes,
-                            size_t len, struct journal_frame *ret_frame, size_t *ret_size);
+/* Bytes of a frame. */
+size_t frame_size(size_t origin_len, size_t payload_len);
+
+/* Appends the frame's bytes, unsealed: seal them when their place is known. */
+void frame_append(struct buffer *out, char letter, const struct journal_frame *frame);
+
+/* How many of the `len` bytes of whole frames fit into `room`, and the last of those frames (its
+ * payload and origin left out). 0: not even the first. */
+size_t frames_fit(const uint8_t *bytes, size_t len, uint64_t room, struct journal_frame *ret_last);
+
+/* Sets the checksums of the frames in `bytes`, which begin at `offset` of the segment. */
+void frames_seal(uint8_t *bytes, size_t len, uint32_t seed, uint64_t offset);
+
+/* The size of the frame that `bytes` (at least FRAME_HEADER_BYTES) begin; 0 when they begin none.
+ */
+size_t frame_peek(const uint8_t *bytes, char letter);
+
+/* Decodes a frame of frame_peek's size, all of it but `stream`. ERR_CORRUPT: the checksum. */
+MUST_CHECK int frame_decode(const uint8_t *bytes, uint32_t seed, uint64_t offset,
+                            struct journal_frame *ret_frame);
+
+/* The first place at or behind `from` where a frame's magic stands, or begins at the very end;
+ * `len` when there is none. */
+size_t frame_find(const uint8_t *bytes, size_t len, size_t from);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/crypto.h"
 #include "base/files.h"
+#include "store/segment_file.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -189,12 +190,13 @@ static void damage_inside_is_told_with_its_samples(void **state)
         append(fixture, 2, i, 1000);
     commit(fixture);
     char name[64], path[FILE_PATH_SIZE];
-    snprintf(name, sizeof(name), "c-%020d-%.8s.seg", 1, journal_epoch(fixture->journal));
+    segment_name('c', 1, name);
     assert_int_equal(path_join(fixture->folder, name, path), 0);
     journal_close(fixture->journal);
     FILE *file = fopen(path, "r+be");
     assert_non_null(file);
-    fseek(file, 72 + 20 * (56 + 1000) + 500, SEEK_SET); /* in the 21st record */
+    fseek(file, SEGMENT_HEADER_BYTES + 20 * (FRAME_HEADER_BYTES + 1000) + 500,
+          SEEK_SET); /* in the 21st record */
     fputs("spoiled", file);
     fclose(file);
     open_journal(fixture, 0);
@@ -215,10 +217,11 @@ static void a_torn_tail_is_cut(void **state)
         append(fixture, 2, i, 1000);
     commit(fixture);
     char name[64], path[FILE_PATH_SIZE];
-    snprintf(name, sizeof(name), "c-%020d-%.8s.seg", 1, journal_epoch(fixture->journal));
+    segment_name('c', 1, name);
     assert_int_equal(path_join(fixture->folder, name, path), 0);
     journal_close(fixture->journal);
-    assert_int_equal(truncate(path, 72 + 4 * (56 + 1000) + 700), 0);
+    assert_int_equal(truncate(path, SEGMENT_HEADER_BYTES + 4 * (FRAME_HEADER_BYTES + 1000) + 700),
+                     0);
     open_journal(fixture, 0);
     assert_true(fixture->report.torn_bytes > 0);
     uint64_t last = 0;
