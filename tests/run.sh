@@ -24,7 +24,7 @@ run_unit() {
         bad=$(sed -nE 's/^\[  FAILED  \] ([0-9]+) test.*listed below:.*/\1/p' "$log")
         skip=$(sed -nE 's/^\[  SKIPPED \] ([0-9]+) test.*listed below:.*/\1/p' "$log")
         bad=${bad:-0} skip=${skip:-0}
-        [ "$skip" -gt 0 ] && grep -E '^skip:' "$log" >>"$results/skipped.txt"
+        [ "$skip" -gt 0 ] && grep -E '^skipped: ' "$log" >>"$results/skipped.txt"
         if [ "$status" -ne 0 ]; then
             [ "$bad" -eq 0 ] && bad=1
             echo "FAILED $binary (exit $status)"

@@ -9,7 +9,7 @@ declare -A groups=(
              libyaml-dev"
     [run]="mosquitto"
     [lint]="clang-format"
-    [unit]="libcmocka-dev mosquitto"
+    [unit]="libcmocka-dev mosquitto locales"
     [system]="mosquitto mosquitto-clients python3-pytest python3-pymodbus python3-serial
               python3-serial-asyncio python3-paho-mqtt mbpoll"
     [browser]="chromium fonts-wqy-microhei"
