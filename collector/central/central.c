@@ -201,6 +201,12 @@ static int64_t ingest_thread(void *self, struct now now)
     pthread_mutex_lock(&central->lock);
     ingest_get_status(central->ingest, &central->ingest_status);
     pthread_mutex_unlock(&central->lock);
+    if (mqtt_stuck(central->mqtt, now)) {
+        log_error("ingest",
+                  "the MQTT library does not come back; this program stops, to be started "
+                  "again by its supervisor");
+        kill(getpid(), SIGTERM);
+    }
     int64_t mqtt_us = mqtt_step(central->mqtt, now);
     due_us = mqtt_us < due_us ? mqtt_us : due_us;
     return central->documents_us < due_us ? central->documents_us : due_us;

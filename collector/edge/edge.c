@@ -168,6 +168,12 @@ static int64_t uplink_thread(void *self, struct now now)
         uplink_epoch(edge->uplink, now))
         log_error("uplink", "cannot read the new epoch: restart this program");
     int64_t uplink_us = uplink_step(edge->uplink, now);
+    if (mqtt_stuck(edge->mqtt, now)) {
+        log_error("uplink",
+                  "the MQTT library does not come back; this program stops, to be started "
+                  "again by its supervisor");
+        kill(getpid(), SIGTERM);
+    }
     int64_t again_us = mqtt_step(edge->mqtt, now); /* a disconnection sets a new time */
     due_us = again_us < due_us ? again_us : due_us;
     return uplink_us < due_us ? uplink_us : due_us;
