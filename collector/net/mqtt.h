@@ -34,10 +34,12 @@ struct mqtt_options {
     size_t will_len;
     int64_t reconnect_min_ms; /* 0: 1 s */
     int64_t reconnect_max_ms; /* 0: 60 s */
+    size_t queue_messages;    /* that wait for the owner, at most 65536; 0: 4096 */
+    size_t queue_bytes;       /* of theirs; 0: 32 MiB */
 };
 
 enum mqtt_event_kind {
-    MQTT_CONNECTED,    /* and every filter subscribed */
+    MQTT_CONNECTED,    /* and every filter subscribed; no message comes before it */
     MQTT_DISCONNECTED, /* or not connected at all: `text` says why */
     MQTT_MESSAGE,
     MQTT_ACKED,   /* the broker took the message of that token: nothing more */
@@ -54,7 +56,8 @@ struct mqtt_event {
     char text[200];
 };
 
-/* Starts no connection yet: the first mqtt_step does. Copies what it is given. */
+/* Starts no connection yet: the first mqtt_step does. Copies what it is given. ERR_INVALID,
+ * ERR_RANGE, ERR_NOT_FOUND (a file that cannot be read), ERR_NO_MEMORY, ERR_IO. */
 MUST_CHECK int mqtt_open(const struct mqtt_options *options, struct mqtt **ret_mqtt,
                          struct message *message);
 

@@ -103,6 +103,23 @@ static struct mqtt *open_client(const struct broker *broker, const char *id, con
     return mqtt;
 }
 
+static const char *self_path;
+
+/* Runs the client until an event comes; fails after 20 s. */
+static void wait_any(struct mqtt *mqtt, struct mqtt_event *ret_event)
+{
+    struct clock *clock = clock_real();
+    int64_t end_us = clock_read(clock).mono_us + 20 * (int64_t)US_PER_S;
+    while (clock_read(clock).mono_us < end_us) {
+        (void)mqtt_step(mqtt, clock_read(clock));
+        if (!mqtt_next(mqtt, clock_read(clock), ret_event))
+            return;
+        struct pollfd waiting = {mqtt_fd(mqtt), POLLIN, 0};
+        poll(&waiting, 1, 10);
+    }
+    fail_msg("no event came");
+}
+
 /* Runs the client until an event of that kind comes; fails after 20 s. */
 static void wait_event(struct mqtt *mqtt, enum mqtt_event_kind kind, struct mqtt_event *ret_event)
 {
@@ -200,7 +217,124 @@ static void closing_without_a_broker_ends(void **state)
     mqtt_close(mqtt);
 }
 
-int main(void)
+static int publish(struct mqtt *mqtt, const char *topic, const char *text)
+{
+    int token = 0;
+    assert_int_equal(mqtt_publish(mqtt, topic, text, strlen(text), false, &token), 0);
+    assert_true(token > 0);
+    return token;
+}
+
+/* Connects; the first event is to be MQTT_CONNECTED, also where messages wait. */
+static void connect_first(struct mqtt *mqtt)
+{
+    struct mqtt_event event;
+    do
+        wait_any(mqtt, &event);
+    while (event.kind == MQTT_DISCONNECTED); /* the broker is still starting */
+    assert_int_equal(event.kind, MQTT_CONNECTED);
+}
+
+static void the_will_comes_when_we_die_and_not_when_we_leave(void **state)
+{
+    struct mqtt_event event;
+    struct mqtt *watcher = open_client(*state, "watcher", "t/+");
+    connect_first(watcher);
+    struct mqtt *leaver = open_client(*state, "leaver", NULL);
+    connect_first(leaver);
+    mqtt_close(leaver);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct broker *broker = *state;
+        char port[8];
+        snprintf(port, sizeof(port), "%u", broker->port);
+        execlp(self_path, self_path, "die", port, (char *)NULL);
+        _exit(127);
+    }
+    waitpid(pid, NULL, 0);
+    wait_any(watcher, &event);
+    assert_int_equal(event.kind, MQTT_MESSAGE);
+    assert_string_equal(event.topic, "t/will");
+    assert_string_equal(event.payload, "second");
+    mqtt_event_release(&event);
+    mqtt_close(watcher);
+}
+
+static void messages_beyond_the_bound_are_dropped_and_counted(void **state)
+{
+    struct broker *broker = *state;
+    char url[64];
+    struct mqtt_event event;
+    snprintf(url, sizeof(url), "mqtt://127.0.0.1:%u", broker->port);
+    struct mqtt_options options = {.url = url,
+                                   .client_id = "small",
+                                   .queue_messages = 2,
+                                   .reconnect_min_ms = 20,
+                                   .reconnect_max_ms = 100};
+    struct mqtt *mqtt = NULL;
+    assert_int_equal(mqtt_open(&options, &mqtt, NULL), 0);
+    assert_int_equal(mqtt_subscribe(mqtt, "t/+"), 0);
+    connect_first(mqtt);
+    struct mqtt *sender = open_client(broker, "sender", NULL);
+    connect_first(sender);
+    for (int i = 0; i < 5; i++)
+        (void)publish(sender, "t/a", "x");
+    for (int i = 0; mqtt_dropped(mqtt) < 3 && i < 20000; i++)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(mqtt_dropped(mqtt), 3);
+    for (int i = 0; i < 2; i++) {
+        wait_any(mqtt, &event);
+        assert_int_equal(event.kind, MQTT_MESSAGE);
+        mqtt_event_release(&event);
+    }
+    assert_int_equal(mqtt_next(mqtt, clock_read(clock_real()), &event), ERR_AGAIN);
+    mqtt_close(sender);
+    mqtt_close(mqtt);
+}
+
+static void options_that_cannot_work_are_told(void **state)
+{
+    static const struct {
+        struct mqtt_options options;
+        int err;
+        const char *says;
+    } CASES[] = {
+        {{.url = "http://127.0.0.1:1"}, ERR_INVALID, "mqtts://ADDRESS:PORT"},
+        {{.url = "mqtts://"}, ERR_INVALID, "mqtts://ADDRESS:PORT"},
+        {{.url = "mqtts://127.0.0.1:1"}, ERR_INVALID, "(ca)"},
+        {{.url = "mqtts://127.0.0.1:1", .ca = "/dev/null", .key = "/dev/null"},
+         ERR_INVALID,
+         "with its key"},
+        {{.url = "mqtts://127.0.0.1:1", .ca = "/none/ca.crt"}, ERR_NOT_FOUND, "/none/ca.crt"},
+        {{.url = "mqtt://127.0.0.1:1", .reconnect_min_ms = -1}, ERR_RANGE, "bounds"},
+        {{.url = "mqtt://127.0.0.1:1", .reconnect_max_ms = 1}, ERR_RANGE, "bounds"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct mqtt *mqtt = NULL;
+        struct message message = {""};
+        assert_int_equal(mqtt_open(&CASES[i].options, &mqtt, &message), CASES[i].err);
+        assert_non_null(strstr(message.text, CASES[i].says));
+        assert_null(mqtt);
+    }
+}
+
+/* What the will's test runs as a process of its own: connects, and dies. */
+static int die(const char *port)
+{
+    struct broker broker = {.folder = ""};
+    char *end;
+    broker.port = (uint16_t)strtoul(port, &end, 10);
+    struct mqtt *mqtt = open_client(&broker, "dies", NULL);
+    if (crypto_init() || mqtt_set_will(mqtt, "second", 6))
+        return 1;
+    connect_first(mqtt);
+    raise(SIGKILL);
+    return 1;
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(messages_arrive_as_they_were_sent, setup, teardown),
@@ -209,6 +343,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(before_a_connection_nothing_is_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_broker_is_told_and_found_again, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_without_a_broker_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_will_comes_when_we_die_and_not_when_we_leave, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(messages_beyond_the_bound_are_dropped_and_counted, setup,
+                                        teardown),
+        cmocka_unit_test(options_that_cannot_work_are_told),
     };
+    self_path = argv[0];
+    if (argc == 3 && strcmp(argv[1], "die") == 0)
+        return die(argv[2]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -401,6 +401,55 @@ static void a_connection_lost_while_subscribing_is_told_once(void **state)
     expect(fixture, MQTT_CONNECTED, &event);
 }
 
+/* A broker may send what it retains before it has granted the subscription. */
+static void no_message_comes_before_the_connection(void **state)
+{
+    static const uint8_t EARLY[][9] = {{0x31, 7, 0, 3, 'a', '/', '1', 0, 'x'},
+                                       {0x31, 7, 0, 3, 'a', '/', '2', 0, 'y'}};
+    struct fixture *fixture = *state;
+    struct mqtt_event event;
+    assert_int_equal(mqtt_subscribe(fixture->mqtt, FILTER), 0);
+    for (int i = 0; i < 2; i++) { /* what the first connection held is not told in the second */
+        step_until_due(fixture);
+        accept_client(fixture);
+        tell_connack(fixture, 10, 200);
+        wait_subscribe(fixture);
+        tell(fixture, EARLY[i], sizeof EARLY[i]);
+        if (i == 0) {
+            hang_up(fixture);
+            expect(fixture, MQTT_DISCONNECTED, &event);
+        }
+    }
+    assert_int_equal(mqtt_dropped(fixture->mqtt), 1);
+    tell_suback(fixture, 1, (const uint8_t[]){1});
+    expect(fixture, MQTT_CONNECTED, &event);
+    expect(fixture, MQTT_MESSAGE, &event);
+    assert_string_equal(event.topic, "a/2");
+    assert_true(event.retained);
+    assert_memory_equal(event.payload, "y", 2);
+    mqtt_event_release(&event);
+}
+
+static void a_subscription_without_an_answer_ends_the_connection(void **state)
+{
+    struct fixture *fixture = *state;
+    struct mqtt_event event;
+    assert_int_equal(mqtt_subscribe(fixture->mqtt, FILTER), 0);
+    step_until_due(fixture);
+    accept_client(fixture);
+    tell_connack(fixture, 10, 200);
+    wait_subscribe(fixture);
+    struct now later = now();
+    int64_t due_us = mqtt_step(fixture->mqtt, later);
+    assert_in_range(due_us, later.mono_us, later.mono_us + 20 * (int64_t)US_PER_S);
+    later.mono_us = due_us;
+    (void)mqtt_step(fixture->mqtt, later);
+    expect(fixture, MQTT_DISCONNECTED, &event);
+    assert_non_null(strstr(event.text, "does not answer"));
+    int kind = read_packet(fixture);
+    assert_true(kind == DISCONNECT || kind == 0);
+}
+
 /* ---- time ---- */
 
 static void tries_lie_between_the_bounds_and_further_apart_each_time(void **state)
@@ -495,6 +544,8 @@ int main(void)
         TEST(a_refused_connection_tells_its_code),
         TEST(one_refused_filter_of_many_is_no_connection),
         TEST(a_connection_lost_while_subscribing_is_told_once),
+        TEST(no_message_comes_before_the_connection),
+        TEST(a_subscription_without_an_answer_ends_the_connection),
         TEST(tries_lie_between_the_bounds_and_further_apart_each_time),
         TEST(a_try_without_an_outcome_is_known_as_stuck),
         TEST(what_was_published_goes_out_before_the_goodbye),
