@@ -17,8 +17,8 @@
  *
  * Books: read = stored + held + ledger (ARCHITECTURE 2, rule 11). Each figure comes from the files
  * of its owner, none from another's word: what was read from the edges' journals, what is stored
- * from the store, what is on the ledger from the loss records in the central journal. Nothing may
- * be running on these folders.
+ * from the store, what is on the ledger from the loss records in the central journal, less what of
+ * their ranges had arrived all the same. Nothing may be running on these folders.
  */
 
 #define STREAMS_MAX 4096
@@ -35,7 +35,7 @@ struct told_loss {
     char origin[JOURNAL_MAX_ORIGIN + 1];
     char epoch[EPOCH_SIZE];
     enum stream of;
-    uint64_t first, last;
+    uint64_t first, last, points;
 };
 
 struct books {
@@ -107,8 +107,10 @@ static int note_loss(void *self, const char *epoch, char letter, const struct jo
         if (losses) {
             books->losses = losses;
             struct told_loss *told = &losses[books->loss_count++];
-            *told = (struct told_loss){
-                .of = record.loss.of, .first = record.loss.first, .last = record.loss.last};
+            *told = (struct told_loss){.of = record.loss.of,
+                                       .first = record.loss.first,
+                                       .last = record.loss.last,
+                                       .points = record.loss.points};
             memcpy(told->origin, frame->origin, sizeof(told->origin));
             memcpy(told->epoch, record.head.epoch, sizeof(told->epoch));
             books->ledger += record.loss.points;
@@ -119,11 +121,34 @@ static int note_loss(void *self, const char *epoch, char letter, const struct jo
     return err;
 }
 
+/* What an edge dropped may have arrived before: its receipt did not reach the edge. */
+static int note_arrived(void *self, const char *epoch, char letter,
+                        const struct journal_frame *frame)
+{
+    (void)epoch, (void)letter;
+    struct books *books = self;
+    struct record_head head;
+    if (!frame->points || record_parse_head(frame->payload, frame->len, &head, NULL))
+        return 0;
+    for (size_t i = 0; i < books->loss_count; i++) {
+        const struct told_loss *told = &books->losses[i];
+        if (told->points && told->of == head.stream && told->first <= head.seq &&
+            told->last >= head.seq && strcmp(told->origin, frame->origin) == 0 &&
+            strcmp(told->epoch, head.epoch) == 0) {
+            books->ledger -= frame->points;
+            return 0;
+        }
+    }
+    return 0;
+}
+
 static int count_ledger(struct books *books, const char *central, struct message *message)
 {
     char folder[FILE_PATH_SIZE];
     int err = path_join(central, "journal", folder);
-    return err ? err : journal_scan(folder, note_loss, NULL, books, message);
+    if (!err)
+        err = journal_scan(folder, note_loss, NULL, books, message);
+    return err ? err : journal_scan(folder, note_arrived, NULL, books, message);
 }
 
 static int count_stored(struct books *books, const char *central, struct message *message)

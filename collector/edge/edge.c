@@ -55,7 +55,7 @@ struct edge {
     char boot[33], instance[33];
     atomic_int epoch_wish;
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
-    struct complaint journal_complaint, refused_complaint, broker_complaint;
+    struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
     uint64_t told_lost, told_refused;
 };
 
@@ -213,6 +213,22 @@ static void on_durable(void *self)
 
 /* ---- the main thread ---- */
 
+/* Over when half of the journal's size is free, or could be: what the centre has frees it. */
+static void tell_space(struct edge *edge, struct now now, uint64_t lost)
+{
+    uint64_t bytes, received;
+    journal_bytes(edge->journal, &bytes, &received);
+    if (lost > edge->told_lost)
+        complaint_raise(&edge->space_complaint, now.mono_us, "journal",
+                        "full: dropped the oldest segments, each named by a loss record, %llu "
+                        "samples since the start; enlarge journal.size or restore the way to the "
+                        "centre",
+                        (unsigned long long)lost);
+    else if (bytes - received <= edge->config->journal_size / 2)
+        complaint_clear(&edge->space_complaint, now.mono_us, "journal", "has room again");
+    edge->told_lost = lost;
+}
+
 /* Says once what is wrong, and once when it is over. */
 static void tell_troubles(struct edge *edge, struct now now)
 {
@@ -237,18 +253,13 @@ static void tell_troubles(struct edge *edge, struct now now)
                         recorder.error_text);
     else
         complaint_clear(&edge->journal_complaint, now.mono_us, "journal", "takes records again");
-    if (recorder.lost > edge->told_lost)
-        log_warn("journal",
-                 "full: dropped the oldest segments with %llu samples, each named by a "
-                 "loss record; enlarge journal.size or restore the way to the centre",
-                 (unsigned long long)(recorder.lost - edge->told_lost));
+    tell_space(edge, now, recorder.lost);
     if (recorder.refused > edge->told_refused)
         complaint_raise(&edge->refused_complaint, now.mono_us, "recorder",
                         "%llu samples found no room in memory and are not recorded",
                         (unsigned long long)(recorder.refused - edge->told_refused));
     else
         complaint_clear(&edge->refused_complaint, now.mono_us, "recorder", "records all again");
-    edge->told_lost = recorder.lost;
     edge->told_refused = recorder.refused;
 }
 

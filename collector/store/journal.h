@@ -174,7 +174,8 @@ MUST_CHECK int journal_received(struct journal *journal, int stream, struct inte
 /*
  * What to free next: the oldest segment whose records are all received, else the oldest of the
  * last letter's stream that has one, and so on; never an open segment of the first letter's.
- * `ret_loss->points` and the range tell only what is not received (first > last: nothing is lost).
+ * The range goes from the first record that is not known to be received to the last (first > last:
+ * nothing is lost); `points` are all samples in it: the receiver knows best what it has of them.
  * ERR_NOT_FOUND when nothing may go. The order of a drop that loses: victim → loss record appended
  * and committed → drop.
  */

@@ -250,9 +250,9 @@ static bool choose_victim(const struct journal *journal, size_t *ret_stream, siz
     return found;
 }
 
-/* Reads the segment to count the samples of records that are not received. */
+/* Reads the segment to count the samples of the records first..last. */
 static int count_points(struct journal *journal, int stream, const struct segment *segment,
-                        const struct intervals *received, uint64_t *ret_points)
+                        const struct interval *range, uint64_t *ret_points)
 {
     struct segment_cursor cursor = {0};
     struct segment_damage damage;
@@ -261,9 +261,9 @@ static int count_points(struct journal *journal, int stream, const struct segmen
     int err = journal_cursor(journal, stream, segment, &cursor);
     if (err)
         return err; /* nothing is given up uncounted on a disk that fails for now */
-    while (!err && cursor.seq < segment->last) {
+    while (!err && cursor.seq < range->last) {
         err = segment_cursor_next(&cursor, &frame, &damage);
-        if (!err && frame.seq <= segment->last && !intervals_contain(received, frame.seq))
+        if (!err && range->first <= frame.seq && frame.seq <= range->last)
             points += frame.points;
     }
     segment_cursor_release(&cursor);
@@ -288,7 +288,7 @@ static int loss_of(struct journal *journal, int stream, const struct segment *se
         .segment_first = segment->first,
     };
     struct intervals received;
-    struct interval hole = {.first = 0, .last = segment->first - 1};
+    struct interval hole = {.first = 0, .last = segment->first - 1}, range;
     snprintf(loss.cause, sizeof(loss.cause), "space");
     intervals_init(&received, META_MAX_RECEIVED);
     int err = journal_received(journal, stream, &received);
@@ -300,11 +300,12 @@ static int loss_of(struct journal *journal, int stream, const struct segment *se
             loss.first = hole.first;
         loss.last = hole.last;
     }
+    range = (struct interval){loss.first, loss.last};
     if (loss.first > loss.last || segment->first > segment->last)
         loss.points = 0;
-    else if (count_within(&received, segment->first, segment->last) > 0 ||
+    else if (loss.first > segment->first || loss.last < segment->last ||
              count_within(&marks->settled, segment->first, segment->last) > 0)
-        err = count_points(journal, stream, segment, &received, &loss.points);
+        err = count_points(journal, stream, segment, &range, &loss.points);
     if (err == ERR_NOT_FOUND)
         err = 0; /* the file is gone already: all that was in it */
     if (!err)

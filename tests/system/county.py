@@ -84,7 +84,7 @@ class Books:
             raise Late(f"no books: {self.answer.stdout} {self.answer.stderr}")
         self.read, self.stored, self.held, self.ledger, self.missing, self.raised = map(int, found.groups())
 
-    def __str__(self):
+    def __repr__(self):
         return self.answer.stdout.strip()
 
 

@@ -163,9 +163,11 @@ class Broker(Child):
         self.keys = pathlib.Path(keys)
         super().__init__(folder, "broker", ["mosquitto", "-c", pathlib.Path(folder) / "mosquitto.conf"])
         user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        self.acl = self.folder / "acl"
+        self.acl.write_text((CONFIG / "mosquitto" / "acl").read_text("utf-8"), "utf-8")
         (self.folder / "mosquitto.conf").write_text(
             fill((CONFIG / "mosquitto" / "mosquitto.conf").read_text("utf-8"), PORT=self.port,
-                 KEYS=self.keys, ACL=CONFIG / "mosquitto" / "acl", USER=user), "utf-8")
+                 KEYS=self.keys, ACL=self.acl, USER=user), "utf-8")
 
     def start(self):
         super().start()

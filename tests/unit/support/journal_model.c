@@ -429,8 +429,7 @@ void model_make_room(struct model *model)
         for (size_t i = 0; i < stream->count; i++) {
             const struct model_record *record = &stream->records[i];
             if (record->seq >= victim.first && record->seq <= victim.last &&
-                record->fate == FATE_COMMITTED &&
-                !intervals_contain(&stream->received, record->seq))
+                record->fate == FATE_COMMITTED)
                 points += record->points;
         }
         if (!model->damaged)
