@@ -49,7 +49,8 @@ export class Edges {
       : this.gapTable(gaps)));
   }
 
-  edgeTable(edges) {
+  edgeTable(unsorted) {
+    const edges = [...unsorted].sort((a, b) => (a.edge < b.edge ? -1 : 1));
     const now = this.store.now();
     return table(t('edges'),
       ['col.edge', 'col.site', 'col.state', 'col.seen', 'col.missing', 'col.received', 'col.lost'].map((k) => t(k)),

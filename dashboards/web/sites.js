@@ -124,7 +124,9 @@ export class Sites {
       if (!bySite.has(point.site)) bySite.set(point.site, []);
       bySite.get(point.site).push(point);
     }
-    this.cards = [...bySite].map(([site, points]) => new Card(this.store, site, points, this.hrefOf));
+    // By name, not by who was heard first: the same thing stays in the same place after a restart.
+    const sorted = [...bySite].sort(([a], [b]) => (a < b ? -1 : 1));
+    this.cards = sorted.map(([site, points]) => new Card(this.store, site, points, this.hrefOf));
     this.lines = new Map(this.cards.flatMap((card) => card.lines.map((line) => [line.point.id, line])));
     this.grid.replaceChildren(...(this.cards.length > 0 ? this.cards.map((card) => card.node)
       : [h('p', { class: 'empty' }, t('site.none'))]));
