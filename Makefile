@@ -133,7 +133,7 @@ tsan: deps-test ## unit, system and fault tests under ThreadSanitizer
 .PHONY: run-suites
 run-suites:
 	$(Q)ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	  TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1 tests/run.sh $(SUITES)
+	  TSAN_OPTIONS=halt_on_error=1 tests/run.sh $(SUITES)
 
 .PHONY: fuzz
 FUZZ_FOR ?= 60
