@@ -186,9 +186,11 @@ pageTest('an ended session asks to sign in again', async (page, server) => {
   assert.match(await page.textContent('.form-error'), /失效/);
 });
 
-pageTest('phone: nothing is wider than the screen', async (page) => {
+pageTest('phone: nothing is wider than the screen, and the trend opens clear of the header', async (page) => {
   await page.click(value('leachate.analyser.cod'));
   await until(page, '.trend svg.chart');
+  const [title, header] = await page.evaluate(() => ['#trend-title', '.top'].map((s) => document.querySelector(s).getBoundingClientRect().toJSON()));
+  assert.ok(title.top >= header.bottom && title.bottom < 844, `title at ${title.top}, header to ${header.bottom}`);
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
 }, { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true });
 
