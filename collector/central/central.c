@@ -13,13 +13,13 @@
 #include "central/live.h"
 #include "central/office.h"
 #include "central/outbox_drain.h"
+#include "central/preload.h"
 #include "central/sender.h"
 #include "model/central_config.h"
 #include "model/receipt.h"
 #include "model/topics.h"
 #include "net/http_server.h"
 #include "net/mqtt.h"
-#include "store/history_read.h"
 #include "store/office_db.h"
 #include "store/sender_db.h"
 
@@ -43,11 +43,10 @@
  * API shows is in `live` and in read-only handles.
  */
 
-#define DOCUMENTS_US    (1 * (int64_t)US_PER_S)
-#define DOCUMENT_LIMIT  (16 * 1024 * 1024)
-#define CHECK_MS        1000
-#define PRELOAD_AT_ONCE 1000
-#define PASSWORD_LIMIT  1024
+#define DOCUMENTS_US   (1 * (int64_t)US_PER_S)
+#define DOCUMENT_LIMIT (16 * 1024 * 1024)
+#define CHECK_MS       1000
+#define PASSWORD_LIMIT 1024
 
 struct central {
     const struct central_config *config;
@@ -420,62 +419,6 @@ static int open_sender(struct central *central, struct message *message)
     return err;
 }
 
-static int preload_points(struct live *live, struct history_db *history, struct message *message)
-{
-    struct history_point *points = calloc(PRELOAD_AT_ONCE, sizeof(*points));
-    size_t count = points ? 1 : 0;
-    int err = points ? 0 : ERR_NO_MEMORY;
-    for (int64_t after = 0; !err && count;) {
-        err = history_db_points(history, after, points, PRELOAD_AT_ONCE, &count, message);
-        for (size_t i = 0; !err && i < count; i++) {
-            int64_t place;
-            err = live_put_point(live, &points[i].info, &place);
-            after = points[i].id;
-        }
-    }
-    free(points);
-    return err;
-}
-
-static int preload_values(struct live *live, struct history_db *history, struct message *message)
-{
-    struct history_latest *latest = calloc(PRELOAD_AT_ONCE, sizeof(*latest));
-    size_t count = latest ? 1 : 0;
-    int err = latest ? 0 : ERR_NO_MEMORY;
-    for (int64_t after = 0; !err && count;) {
-        err = history_read_latest(history, after, latest, PRELOAD_AT_ONCE, &count, message);
-        for (size_t i = 0; !err && i < count; i++) {
-            struct point_info info;
-            int64_t place;
-            after = latest[i].id;
-            if (live_find_point(live, latest[i].point, &info) ||
-                live_put_point(live, &info, &place))
-                continue;
-            struct sample sample = {.t_ms = latest[i].sample.t_ms,
-                                    .quality = latest[i].sample.quality,
-                                    .cause = latest[i].sample.cause,
-                                    .value = latest[i].sample.value};
-            live_put_sample(live, place, &sample);
-        }
-    }
-    free(latest);
-    return err;
-}
-
-/* After a start the page shows what was last known, with its age, not nothing. */
-static int preload(struct central *central, struct message *message)
-{
-    struct history_db *history = NULL;
-    struct db_options reader = {.path = central->history_path, .mode = DB_READER};
-    int err = history_db_open(&reader, &history, NULL, message);
-    if (!err)
-        err = preload_points(central->live, history, message);
-    if (!err)
-        err = preload_values(central->live, history, message);
-    history_db_close(history);
-    return err;
-}
-
 static int open_all(struct central *central, struct message *message)
 {
     int err = make_paths(central, message);
@@ -486,7 +429,7 @@ static int open_all(struct central *central, struct message *message)
     if (!err)
         err = historian_open(central->history_path, central->journal, &central->historian, message);
     if (!err)
-        err = preload(central, message);
+        err = preload(central->live, central->history_path, message);
     if (!err)
         err = open_alarms(central, message);
     if (!err)
