@@ -137,6 +137,8 @@ readers_done() {
         [ "$(metric 'chengmai_reader_lag_records\{reader="alarm"\}')" = 0 ]
 }
 
+plants_listen() { [ "$(grep -c 'listens on port' "$run/log/sim.log" 2>/dev/null)" -ge 3 ]; }
+
 kill_one() { if alive "$1"; then kill -KILL "$(cat "$run/pid/$1")" 2>/dev/null || true; fi; }
 
 # SIGKILL to every process, KILLS times, spread over the run; now and then to all at once.
@@ -181,6 +183,7 @@ trap stop_all EXIT
 
 start broker mosquitto -c "$run/config/mosquitto.conf"
 start sim "$bin/chengmai-sim" --config "$run/config/sim.yaml"
+wait_for 30 "the plants" plants_listen
 start central "$bin/chengmai-central" --config "$run/config/central.yaml"
 for edge in "${edges[@]}"; do
     start "$edge" "$bin/chengmai-edge" --config "$run/config/edge-$edge.yaml"
