@@ -52,16 +52,13 @@ void dead_letters_close(struct dead_letters *letters)
     free(letters);
 }
 
-/* Was the same payload among the latest? Remembers it otherwise. */
-static bool seen_before(struct dead_letters *letters, const void *payload, size_t len)
+/* Is the same payload kept, among the latest? */
+static bool is_kept(const struct dead_letters *letters, const uint8_t digest[SHA256_SIZE])
 {
-    uint8_t digest[SHA256_SIZE];
-    sha256(payload, len, digest);
     size_t known = letters->seen_count < REMEMBERED ? letters->seen_count : REMEMBERED;
     for (size_t i = 0; i < known; i++)
         if (memcmp(letters->seen[i], digest, SHA256_SIZE) == 0)
             return true;
-    memcpy(letters->seen[letters->seen_count++ % REMEMBERED], digest, SHA256_SIZE);
     return false;
 }
 
@@ -93,8 +90,10 @@ static void write_letter(struct buffer *out, struct now now, const char *topic, 
 int dead_letters_add(struct dead_letters *letters, struct now now, const char *topic,
                      const void *payload, size_t len, const char *reason, struct message *message)
 {
+    uint8_t digest[SHA256_SIZE];
     letters->count++;
-    if (seen_before(letters, payload, len))
+    sha256(payload, len, digest);
+    if (is_kept(letters, digest))
         return 0;
     struct buffer out;
     buffer_init(&out, LETTER_LIMIT);
@@ -106,9 +105,10 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
         err = file_pwrite_all(letters->fd, out.data, out.len, letters->size);
     if (!err && fdatasync(letters->fd))
         err = ERR_IO;
-    if (!err)
+    if (!err) {
         letters->size += (off_t)out.len;
-    else
+        memcpy(letters->seen[letters->seen_count++ % REMEMBERED], digest, SHA256_SIZE);
+    } else
         message_set(message, err, "a dead letter of %zu bytes from %s was not kept: %s", len, topic,
                     err_name(err));
     buffer_release(&out);

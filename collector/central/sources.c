@@ -170,8 +170,12 @@ static bool merge_losses(struct source_epoch *epoch)
     return false;
 }
 
-static int add_loss(struct source_epoch *epoch, const struct record_loss *loss)
+static int add_loss(struct source_epoch *epoch, const struct record_loss *told)
 {
+    /* The cause is the edge's word, and one word of a line in our saved state. */
+    struct record_loss copy = *told, *loss = &copy;
+    if (!text_is_name(copy.cause))
+        (void)!text_copy(copy.cause, sizeof(copy.cause), "unknown");
     if (epoch->loss_count && touches(&epoch->losses[epoch->loss_count - 1], loss)) {
         extend(&epoch->losses[epoch->loss_count - 1], loss);
         return 0;

@@ -37,6 +37,7 @@
 
 #define CHECK_MS            1000
 #define STATS_LIMIT         (24 * 1024)
+#define DISK_RETRY_MS       200
 #define DRAIN_LOOK_MS       50
 #define RECEIVED_RANGES_MAX 100000
 
@@ -123,8 +124,8 @@ static void port_beyond(void *self)
     struct edge *edge = self;
     log_warn("uplink", "the centre has records of this journal that this disk has not: was it "
                        "restored from a backup? A new epoch begins");
+    /* The recorder looks at it when it runs next: with the next samples. */
     atomic_store(&edge->epoch_wish, EPOCH_WANTED);
-    worker_wake(edge->recorder_worker);
 }
 
 static void take_event(struct edge *edge, struct now now, struct mqtt_event *event)
@@ -200,7 +201,13 @@ static int64_t recorder_thread(void *self, struct now now)
         atomic_store(&edge->epoch_wish, EPOCH_MADE);
         worker_wake(edge->uplink_worker);
     }
-    return recorder_step(edge->recorder, now);
+    int64_t due_us = recorder_step(edge->recorder, now);
+    struct recorder_status status;
+    recorder_get_status(edge->recorder, &status);
+    if (status.journal_error)
+        /* The queue stays readable meanwhile: a disk that fails is not tried in a loop. */
+        poll(NULL, 0, DISK_RETRY_MS);
+    return due_us;
 }
 
 static void on_durable(void *self)
@@ -420,11 +427,12 @@ static int start(struct edge *edge, struct message *message)
         err = open_poller(edge, message);
     if (err)
         return err;
-    edge->uplink_worker =
-        worker_start("uplink", uplink_thread, edge, clock_real(), mqtt_fd(edge->mqtt));
     edge->recorder_worker =
         worker_start("recorder", recorder_thread, edge, clock_real(), recorder_fd(edge->recorder));
-    if (!edge->uplink_worker || !edge->recorder_worker)
+    if (edge->recorder_worker)
+        edge->uplink_worker =
+            worker_start("uplink", uplink_thread, edge, clock_real(), mqtt_fd(edge->mqtt));
+    if (!edge->recorder_worker || !edge->uplink_worker)
         return message_set(message, ERR_NO_MEMORY, "cannot start a thread");
     return poller_start(edge->poller, message);
 }

@@ -398,6 +398,16 @@ static int close_due(struct recorder *recorder, struct now now, bool all, struct
     return err;
 }
 
+/* What a reader met on the disk since the opening is told as well. */
+static int tell_losses(struct recorder *recorder, struct now now, struct message *message)
+{
+    struct journal_loss loss;
+    int err = 0;
+    while (!err && !journal_next_loss(recorder->options.journal, &loss))
+        err = append_loss(recorder, &loss, now, message);
+    return err;
+}
+
 static int work(struct recorder *recorder, struct now now, bool all, struct message *message)
 {
     int err = recorder->held.points ? append_held(recorder, now, message) : 0;
@@ -405,6 +415,8 @@ static int work(struct recorder *recorder, struct now now, bool all, struct mess
         err = take_samples(recorder, now, message);
     if (!err)
         err = close_due(recorder, now, all, message);
+    if (!err)
+        err = tell_losses(recorder, now, message);
     if (journal_pending(recorder->options.journal)) {
         int commit_err = commit(recorder, now, message);
         err = err ? err : commit_err;

@@ -70,7 +70,7 @@ supervise() { # name command…: runs it again when it dies, until it is told to
     local name=$1 status
     shift
     while [ ! -e "$run/stop/$name" ]; do
-        setsid "$@" >>"$run/log/$name.log" 2>&1 &
+        setsid "$@" >>"$run/log/$name.log" 2>&1 9>&- &
         echo $! >"$run/pid/$name"
         status=0
         wait $! || status=$?
@@ -176,6 +176,9 @@ books() {
 
 # ---- the run --------------------------------------------------------------------------------
 
+mkdir -p "$(dirname "$run")"
+exec 9>"$run.lock"
+flock -n 9 || { echo "a county runs in $run already: stop it first, or set RUN_DIR" >&2; exit 1; }
 prepare
 trap 'stop_all; exit 130' INT
 trap 'stop_all; exit 1' TERM
