@@ -94,7 +94,8 @@ def now_ms():
 class Child:
     """A process in a group of its own; its output goes to NAME.log in `folder`."""
 
-    def __init__(self, folder, name, command):
+    def __init__(self, folder, name, command, env=None):
+        self.env = env
         self.folder = pathlib.Path(folder)
         self.name = name
         self.command = [str(part) for part in command]
@@ -107,7 +108,7 @@ class Child:
         self.starts += 1
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, cwd=self.folder)
+                                            stderr=log, start_new_session=True, cwd=self.folder, env=self.env)
         return self
 
     def alive(self):
