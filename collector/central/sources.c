@@ -254,6 +254,9 @@ int sources_book_unreadable(struct sources *sources, const char *name,
     int err = sources_open(sources, name, head->epoch, &source, &epoch);
     if (err)
         return err;
+    /* It comes again, or its record came whole before: nothing more is lost. */
+    if (intervals_contain(&epoch->received[head->stream], head->seq))
+        return 0;
     struct record_loss loss = {
         .of = head->stream,
         .first = head->seq,
