@@ -250,22 +250,39 @@ static bool choose_victim(const struct journal *journal, size_t *ret_stream, siz
     return found;
 }
 
-/* Reads the segment to count the samples of the records first..last. */
+/* The samples of a hole between frames, where it reaches into the range and was not told before. */
+static uint64_t hole_points(const struct journal_marks *marks, const struct interval *range,
+                            uint64_t first, uint64_t last, uint64_t points)
+{
+    bool outside = first > last || last < range->first || first > range->last;
+    return outside || intervals_contain_all(&marks->settled, first, last) ? 0 : points;
+}
+
+/* Reads the segment to count the samples of the records first..last: also of those that cannot be
+ * read any more, unless they were told of. */
 static int count_points(struct journal *journal, int stream, const struct segment *segment,
                         const struct interval *range, uint64_t *ret_points)
 {
+    const struct journal_marks *marks = &journal->meta.streams[stream];
     struct segment_cursor cursor = {0};
     struct segment_damage damage;
     struct journal_frame frame;
-    uint64_t points = 0;
+    uint64_t points = 0, seq = segment->first - 1, passed = segment->points;
     int err = journal_cursor(journal, stream, segment, &cursor);
     if (err)
         return err; /* nothing is given up uncounted on a disk that fails for now */
-    while (!err && cursor.seq < range->last) {
+    while (seq < segment->last) {
         err = segment_cursor_next(&cursor, &frame, &damage);
-        if (!err && range->first <= frame.seq && frame.seq <= range->last)
+        if (err || frame.seq > segment->last)
+            break;
+        points += hole_points(marks, range, seq + 1, frame.seq - 1,
+                              frame.stream_points - frame.points - passed);
+        if (range->first <= frame.seq && frame.seq <= range->last)
             points += frame.points;
+        seq = frame.seq;
+        passed = frame.stream_points;
     }
+    points += hole_points(marks, range, seq + 1, segment->last, segment->points_end - passed);
     segment_cursor_release(&cursor);
     if (err == ERR_NO_MEMORY)
         return err;

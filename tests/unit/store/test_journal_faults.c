@@ -62,7 +62,7 @@ static void spoil(struct model *model)
 
 static void end_run(struct model *model, const struct plan *plan)
 {
-    uint32_t how = sim_below(&model->seed, 3);
+    uint32_t how = model->disk.dead ? 1 : sim_below(&model->seed, 3);
     if (how == 0)
         model_close(model);
     else
@@ -100,9 +100,14 @@ static void run(uint64_t seed, const struct plan *plan)
             model.disk.fail_ops = WRITING;
             model.disk.fail_one_in = 10 + sim_below(&model.seed, 100);
         }
-        for (uint32_t steps = sim_below(&model.seed, 120); steps > 0; steps--)
+        /* Half of the cuts come within a call, at any of what it asks of the disk. */
+        if (plan->cuts && sim_below(&model.seed, 2))
+            model.disk.dead_at = model.disk.ops + 1 + sim_below(&model.seed, 200);
+        for (uint32_t steps = sim_below(&model.seed, 120); steps > 0 && !model.disk.dead; steps--)
             step(&model, plan);
         end_run(&model, plan);
+        if (plan->cuts && sim_below(&model.seed, 4) == 0)
+            model.disk.dead_at = model.disk.ops + 1 + sim_below(&model.seed, 60);
         model_open(&model);
     }
     model.disk.fail_one_in = 0;

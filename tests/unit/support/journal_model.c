@@ -178,6 +178,15 @@ static void take_losses(struct model *model)
         check_loss(model, &model->fresh[i]);
 }
 
+static bool is_damage(const struct model *model, int stream, uint64_t seq)
+{
+    for (size_t i = 0; i < model->fresh_count; i++)
+        if (model->fresh[i].stream == stream && model->fresh[i].first <= seq &&
+            seq <= model->fresh[i].last)
+            return strcmp(model->fresh[i].cause, "damage") == 0;
+    return false;
+}
+
 /* ---- reading ---- */
 
 /* Reads the whole stream; what is not there must be known to be lost. */
@@ -201,7 +210,7 @@ static void check_stream(struct model *model, int s, bool opening)
         assert_int_equal(frame.seq, next);
         struct model_record *record = find(stream, frame.seq);
         check_frame(record, &frame);
-        assert_int_not_equal(record->fate, FATE_DEAD);
+        assert_true(record->fate != FATE_DEAD && record->fate != FATE_HOLE);
         if (!model->damaged) /* lost marks may bring a dropped file back */
             assert_int_not_equal(record->fate, FATE_GONE);
         if (opening)
@@ -214,14 +223,17 @@ static void check_stream(struct model *model, int s, bool opening)
         struct model_record *record = &stream->records[i];
         bool seen = record->id >> 63;
         record->id &= ~((uint64_t)1 << 63);
-        if (seen || record->fate == FATE_APPENDED || record->fate == FATE_DEAD ||
-            record->fate == FATE_GONE)
+        if (seen || record->fate == FATE_APPENDED || record->fate >= FATE_DEAD)
             continue;
         if (record->fate == FATE_COMMITTED && !is_told(model, s, record->seq))
             fail_msg("committed record %c %llu is neither readable nor told as lost",
                      MODEL_LETTERS[s], (unsigned long long)record->seq);
-        if (opening)
-            record->fate = record->fate == FATE_TRIED ? FATE_DEAD : FATE_GONE;
+        /* Until the owner has committed the loss, the next opening must tell of it again. */
+        if (opening && record->fate == FATE_TRIED)
+            record->fate = is_damage(model, s, record->seq) ? FATE_HOLE : FATE_DEAD;
+        else if (opening && (intervals_contain(&stream->told, record->seq) ||
+                             intervals_contain(&stream->received, record->seq)))
+            record->fate = FATE_GONE;
     }
 }
 
@@ -238,6 +250,8 @@ void model_check_reading(struct model *model, int stream)
         uint64_t seq = at->records[sim_below(&model->seed, (uint32_t)at->count)].seq;
         journal_reader_seek(reader, seq);
         for (int n = 0; n < 3 && !journal_reader_next(reader, &frame, NULL); n++) {
+            if (model->disk.dead)
+                break;
             assert_true(frame.seq >= seq && frame.seq <= durable);
             check_frame(find(at, frame.seq), &frame);
             if (frame.seq != seq && find(at, seq) && find(at, seq)->fate == FATE_COMMITTED &&
@@ -276,19 +290,31 @@ static void take_closed(struct model *model, int s)
         stream->records[i].fate = FATE_TRIED;
 }
 
-void model_open(struct model *model)
+static int try_to_open(struct model *model)
 {
-    uint32_t failing = model->disk.fail_one_in;
     for (int s = 0; s < MODEL_STREAMS; s++)
         model->streams[s].knows = 0;
     model->options.io = &model->disk.io;
-    int err = journal_open(&model->options, &model->journal, &model->report, &model->message);
+    return journal_open(&model->options, &model->journal, &model->report, &model->message);
+}
+
+void model_open(struct model *model)
+{
+    uint32_t failing = model->disk.fail_one_in;
+    int err = try_to_open(model);
+    if (model->disk.dead) { /* the power went while it opened */
+        if (!err) {
+            journal_close(model->journal);
+            model->journal = NULL;
+        }
+        sim_disk_cut(&model->disk);
+        err = try_to_open(model);
+    }
+    model->disk.dead_at = 0;
     if (err && failing) {
         sim_disk_kill(&model->disk);
         model->disk.fail_one_in = 0;
-        for (int s = 0; s < MODEL_STREAMS; s++)
-            model->streams[s].knows = 0;
-        err = journal_open(&model->options, &model->journal, &model->report, &model->message);
+        err = try_to_open(model);
     }
     if (err)
         fail_msg("opening: %d %s", err, model->message.text);
@@ -303,6 +329,8 @@ void model_open(struct model *model)
         assert_int_equal(journal_received(model->journal, s, &model->streams[s].received), 0);
     for (int s = 0; s < MODEL_STREAMS; s++)
         take_closed(model, s);
+    if (!model->damaged && !model->disk.failures) /* no segment file ever exists half */
+        assert_int_equal(sim_disk_count(&model->disk, ".seg.bad"), 0);
     take_losses(model);
     for (int s = 0; s < MODEL_STREAMS; s++) {
         check_stream(model, s, true);
@@ -432,7 +460,7 @@ void model_make_room(struct model *model)
                 record->fate == FATE_COMMITTED)
                 points += record->points;
         }
-        if (!model->damaged)
+        if (!model->damaged && !model->disk.dead)
             assert_int_equal(points, victim.points);
         model_append(model, 0, 60);
         model_commit(model);
@@ -440,7 +468,7 @@ void model_make_room(struct model *model)
             return; /* the loss is not durable: nothing is dropped */
     }
     err = journal_drop(model->journal, &victim, &model->message);
-    if (err && !model->disk.fail_one_in)
+    if (err && !model->disk.fail_one_in && !model->disk.dead)
         fail_msg("drop: %s", model->message.text);
     /* Whatever became of the file, it was told. */
     stream->dropped = true;
@@ -472,6 +500,7 @@ void model_crash(struct model *model, bool cut)
     model->disk.dead = true;
     journal_close(model->journal);
     model->disk.dead = false;
+    model->disk.dead_at = 0;
     model->journal = NULL;
     forget_memory(model);
 }

@@ -21,6 +21,7 @@ enum fate {
     FATE_TRIED,     /* a commit may have written it */
     FATE_COMMITTED, /* promised */
     FATE_DEAD,      /* was never durable, and will not be seen */
+    FATE_HOLE,      /* likewise, but a loss of damage counts its samples */
     FATE_GONE,      /* dropped, or told as lost and settled */
 };
 

@@ -41,6 +41,11 @@ static bool fails(struct sim_disk *disk, enum sim_op op)
         return true;
     }
     disk->ops++;
+    if (disk->dead_at && disk->ops >= disk->dead_at) {
+        disk->dead = true;
+        errno = EIO;
+        return true;
+    }
     bool now = disk->fail_at &&
                (disk->ops == disk->fail_at || (disk->fail_on && disk->ops > disk->fail_at));
     if (!now && disk->fail_one_in && (disk->fail_ops & 1U << op))
@@ -422,6 +427,8 @@ static void close_all(struct sim_disk *disk)
 
 void sim_disk_kill(struct sim_disk *disk)
 {
+    disk->dead = false;
+    disk->dead_at = 0;
     close_all(disk);
 }
 
@@ -444,6 +451,8 @@ static void cut_file(struct sim_disk *disk, struct sim_file *file)
 
 void sim_disk_cut(struct sim_disk *disk)
 {
+    disk->dead = false;
+    disk->dead_at = 0;
     close_all(disk);
     for (size_t i = 0; i < disk->file_count; i++)
         cut_file(disk, disk->files[i]);

@@ -56,6 +56,7 @@ struct sim_disk {
     uint64_t failures; /* so far */
     bool no_reserve;   /* cannot reserve space, and says that it did */
     bool dead;         /* nothing reaches it: for a process that is gone */
+    uint64_t dead_at;  /* the power goes at the call of this number; 0: it stays */
 
     struct sim_file **files;
     size_t file_count;
