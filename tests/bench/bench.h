@@ -78,4 +78,15 @@ static inline void bench_say(const char *name, struct bench_result result, const
     fflush(stdout);
 }
 
+/* As bench_say, with a bound of the value itself. */
+static inline void bench_say_value(const char *name, struct bench_result result, const char *unit,
+                                   const char *reference, enum bench_better better, double bound)
+{
+    bool met = better == BENCH_LESS ? result.subject <= bound : result.subject >= bound;
+    printf("%s %.4g %s (ratio %.3g to %s, bound %s %.3g %s, %s)\n", name, result.subject, unit,
+           result.subject / result.reference, reference,
+           better == BENCH_LESS ? "at most" : "at least", bound, unit, met ? "met" : "missed");
+    fflush(stdout);
+}
+
 #endif

@@ -12,6 +12,7 @@ for group in $groups; do
         exit 2
     fi
     "$build/bench/$group" | tee -a "$build/bench.txt"
+    if [ "$group" = edge ]; then tests/bench/rss.sh | tee -a "$build/bench.txt"; fi
 done
 {
     echo '['
