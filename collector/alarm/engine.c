@@ -141,6 +141,7 @@ void engine_free(struct engine *engine)
 
 struct actor {
     const char *user, *role, *note;
+    uint64_t occurrence; /* an older one that was meant; 0: the current one */
 };
 
 static void emit(struct engine *engine, size_t index, enum alarm_event_kind kind,
@@ -172,6 +173,8 @@ static void emit(struct engine *engine, size_t index, enum alarm_event_kind kind
         event.user = actor->user;
         event.role = actor->role;
         event.note = actor->note;
+        if (actor->occurrence)
+            event.occurrence = actor->occurrence;
         event.response_ms = engine->now_ms - alarm->raised_ms;
     }
     engine->sink(engine->self, &event);
@@ -204,7 +207,8 @@ static void apply(struct engine *engine, size_t index, enum input input, const s
         (void)!text_copy(alarm->ack_user, sizeof(alarm->ack_user), actor->user);
     alarm->state = transition->next;
     if (effects & DO_REVOKE) {
-        emit(engine, index, ALARM_ACK_REVOKED, 0, NULL);
+        struct actor acked = {.user = alarm->ack_user};
+        emit(engine, index, ALARM_ACK_REVOKED, 0, &acked);
         alarm->ack_user[0] = '\0';
     }
     if (effects & DO_RAISE)
@@ -429,7 +433,6 @@ static void judge_value(struct engine *engine, size_t index, double value, int64
 {
     const struct rule *rule = &engine->rules->list[index];
     struct alarm *alarm = &engine->alarms[index];
-    fire(engine, index, t_ms - 1);
     for (size_t n = 0; n < rule->limit_count; n++)
         condition_sample(&alarm->conditions[n], verdict_of(rule, n, value), t_ms, gap_ms,
                          engine->rules->points[rule->point].stale_after_ms);
@@ -466,6 +469,9 @@ void engine_sample(struct engine *engine, size_t p, const struct sample *sample,
         engine->late++;
         return;
     }
+    /* Much may come at one time: what ended before this sample is decided before it. */
+    for (size_t i = engine->first[p]; i < engine->first[p + 1]; i++)
+        fire(engine, engine->rules_by_point[i], t_ms - 1);
     enum quality before = point->quality;
     int64_t gap_ms = t_ms - point->value_ms;
     point->seen = true;
@@ -490,13 +496,16 @@ void engine_ack(struct engine *engine, size_t index, uint64_t occurrence, const 
                 const char *role, const char *note, int64_t now_ms)
 {
     come_to(engine, now_ms);
-    struct actor actor = {user, role, note};
-    if (occurrence && occurrence != engine->alarms[index].occurrence)
-        emit(engine, index,
-             occurrence < engine->alarms[index].occurrence ? ALARM_ACK : ALARM_REJECT,
-             ALARM_STALE_OCC, &actor);
-    else
+    struct actor actor = {user, role, note, 0};
+    uint64_t current = engine->alarms[index].occurrence;
+    if (occurrence && occurrence < current) {
+        actor.occurrence = occurrence;
+        emit(engine, index, ALARM_ACK, ALARM_STALE_OCC, &actor);
+    } else if (occurrence > current) {
+        emit(engine, index, ALARM_REJECT, ALARM_STALE_OCC, &actor);
+    } else {
         apply(engine, index, INPUT_ACK, &actor, 0);
+    }
 }
 
 /* ---- what others see ---- */

@@ -137,8 +137,13 @@ static int restore_alarm(struct engine *engine, const struct line *line, long *r
     for (size_t n = 0; n < RULE_LIMITS_MAX; n++)
         condition_init(&alarm.conditions[n]);
     *ret_index = rules_find(engine->rules, line->words[1]);
-    if (*ret_index >= 0 && alarm.level <= engine->rules->list[*ret_index].limit_count)
-        engine->alarms[*ret_index] = alarm;
+    if (*ret_index < 0)
+        return 0;
+    /* A rule that lost limits keeps its alarm: no configuration clears one silently. */
+    size_t limits = engine->rules->list[*ret_index].limit_count;
+    if (alarm.level > limits)
+        alarm.level = limits;
+    engine->alarms[*ret_index] = alarm;
     return 0;
 }
 

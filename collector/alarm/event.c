@@ -65,7 +65,7 @@ void alarm_event_write(const struct alarm_event *event, struct buffer *out)
         write_text(&json, "role", event->role);
         write_text(&json, "note", event->note);
     }
-    if (event->kind == ALARM_ACK) {
+    if (event->kind == ALARM_ACK && !event->code) {
         json_key(&json, "response");
         json_double(&json, (double)event->response_ms / MS_PER_S);
     }

@@ -49,8 +49,8 @@ struct alarm_event {
     enum cause quality_cause;
     const char *cause;              /* process, quality */
     const char *why;                /* of instrument alarms: bad, stale, never_seen; else NULL */
-    const char *user, *role, *note; /* where a person acted, else NULL */
-    int64_t response_ms;            /* ack: since the raise */
+    const char *user, *role, *note; /* who acted, or whose ack was revoked; else NULL */
+    int64_t response_ms;            /* ack of the current occurrence: since the raise */
     enum alarm_code code;
 };
 
