@@ -162,8 +162,12 @@ static int read_point(const struct yaml_tree *tree, const struct yaml_node *node
         yaml_complain(tree, node, errors, "point '%s' is there already", from.id);
         return 0;
     }
+    if (rules->point_count == RULE_POINTS_MAX) {
+        yaml_complain(tree, node, errors, "more than %d points", RULE_POINTS_MAX);
+        return ERR_FULL;
+    }
     struct rule_point *points = realloc(rules->points, (rules->point_count + 1) * sizeof(*points));
-    if (!points || rules->point_count == RULE_POINTS_MAX)
+    if (!points)
         return ERR_NO_MEMORY;
     rules->points = points;
     struct rule_point *point = &points[rules->point_count++];
@@ -189,10 +193,11 @@ static void read_limits(const struct yaml_tree *tree, const struct yaml_node *no
     }
     for (const struct yaml_node *child = node->first; child; child = child->next) {
         struct limit_yaml from = {0};
+        size_t before = errors->count;
         config_read(tree, child, limit_keys, &from, errors);
         struct rule_limit *limit = &rule->limits[rule->limit_count++];
         *limit = (struct rule_limit){from.at, (enum priority)from.priority, from.on_delay_ms};
-        if (rule->limit_count < 2)
+        if (rule->limit_count < 2 || errors->count > before)
             continue;
         bool further =
             rule->kind == RULE_HIGH ? limit->at > limit[-1].at : limit->at < limit[-1].at;
@@ -205,8 +210,10 @@ static void read_limits(const struct yaml_tree *tree, const struct yaml_node *no
 
 static struct rule *add_rule(struct rules *rules)
 {
+    if (rules->count == RULES_MAX)
+        return NULL;
     struct rule *list = realloc(rules->list, (rules->count + 1) * sizeof(*list));
-    if (!list || rules->count == RULES_MAX)
+    if (!list)
         return NULL;
     rules->list = list;
     list[rules->count] = (struct rule){0};

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 static uint64_t raw_bits(const struct map_register *reg, double raw)
 {
     if (reg->type == REGISTER_FLOAT && reg->bytes == 4) {
-        float narrow = (float)raw;
+        float narrow = (float)fmax(-(double)FLT_MAX, fmin((double)FLT_MAX, raw));
         uint32_t bits;
         memcpy(&bits, &narrow, sizeof(bits));
         return bits;
@@ -46,6 +47,12 @@ int encode_registers(const struct map_register *reg, double value, uint16_t *reg
         return ERR_INVALID;
     uint64_t bits = raw_bits(reg, (value - reg->offset) / reg->scale);
     uint8_t wire[8] = {0};
+    if (reg->bytes == 1) { /* the other byte of the word is somebody else's */
+        int shift = reg->order[0] == 0 ? 8 : 0;
+        unsigned others = registers[reg->address] & ~(0xffu << shift);
+        registers[reg->address] = (uint16_t)(others | (unsigned)bits << shift);
+        return 0;
+    }
     for (int i = 0; i < reg->bytes; i++)
         wire[i] = (uint8_t)(bits >> (8 * (reg->bytes - 1 - reg->order[i])));
     for (int w = 0; w < reg->words; w++)

@@ -41,7 +41,7 @@ int plant_find(const struct plant *plant, const char *variable)
 
 double plant_daily(double day_s)
 {
-    /* Two harmonics: a trough near 03:00, peaks near 08:00 and 19:00. */
+    /* Two harmonics: a trough near 02:00, peaks near 09:00 and 19:00. */
     double angle = 6.283185307179586 * day_s / 86400.0;
-    return 1.0 - 0.35 * cos(angle - 0.8) - 0.20 * cos(2.0 * angle - 4.4);
+    return 1.0 - 0.25 * cos(angle - 0.8) - 0.25 * cos(2.0 * angle - 1.05);
 }

@@ -12,6 +12,7 @@
 #define EVENTS_MAX   32
 #define HEADER_BYTES 7 /* MBAP: transaction, protocol, length, unit */
 #define LENGTH_MAX   254
+#define REST_US      1000 /* for a request whose length lies: less than its function needs */
 
 struct server {
     int listen_fd, epoll_fd;
@@ -44,6 +45,8 @@ int server_open(const struct endpoint *listen, struct server_unit *units, size_t
         server->modbus = modbus_new_tcp("127.0.0.1", listen->port);
         if (server->epoll_fd < 0 || !server->modbus || watch(server, server->listen_fd))
             err = message_errno(message, ERR_IO, "server on port %u", server->port);
+        else
+            (void)!modbus_set_byte_timeout(server->modbus, 0, REST_US);
     }
     if (err) {
         server_close(server);

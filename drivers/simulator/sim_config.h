@@ -8,7 +8,7 @@
  *       units:
  *         - {unit: 1, plant: leachate, map: maps/leachate-plc.csv}
  *   scenario:
- *     - {at: 20s, for: 30s, link: 0, unit: 1, variable: cod, add: 60}
+ *     - {at: 20s, for: 30s, link: 0, unit: 1, kind: add, variable: cod, amount: 60}
  *
  * Immutable after loading; register maps are owned by it.
  */
