@@ -165,7 +165,7 @@ soak: deps-test ## the demonstration with random kills for SOAK_FOR, its books c
 
 .PHONY: install
 PREFIX ?= /usr
-install: ## install the programs, pages and examples below DESTDIR
+install: compile ## install the programs, pages and examples below DESTDIR
 	$(Q)for p in $(PROGRAMS); do install -D -m 755 $(BIN)/$$p $(DESTDIR)$(PREFIX)/bin/$$p || exit 1; done
 	$(Q)for f in $(BUILD)/web/*; do install -D -m 644 $$f $(DESTDIR)$(PREFIX)/share/chengmai/web/$${f##*/} || exit 1; done
 	$(Q)for f in config/*.yaml config/maps/* config/rules/*; do \

@@ -329,7 +329,8 @@ static bool admit(struct call *call, const struct route *route)
         http_problem(call->response, 401, "Not logged in", "POST /api/v1/login first");
         return false;
     }
-    if (route->access == ACCESS_ACTS && strcmp(call->user.role, "operator") != 0) {
+    if (route->access == ACCESS_ACTS && strcmp(call->user.role, "operator") != 0 &&
+        strcmp(call->user.role, "safety") != 0) {
         http_problem(call->response, 403, "Not allowed", "your role may not do this");
         return false;
     }

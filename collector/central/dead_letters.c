@@ -18,7 +18,6 @@
 struct dead_letters {
     int fd;
     off_t size;
-    uint64_t count;
     uint8_t seen[REMEMBERED][SHA256_SIZE];
     size_t seen_count;
 };
@@ -91,7 +90,6 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
                      const void *payload, size_t len, const char *reason, struct message *message)
 {
     uint8_t digest[SHA256_SIZE];
-    letters->count++;
     sha256(payload, len, digest);
     if (is_kept(letters, digest))
         return 0;
@@ -113,9 +111,4 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
                     err_name(err));
     buffer_release(&out);
     return err;
-}
-
-uint64_t dead_letters_count(const struct dead_letters *letters)
-{
-    return letters->count;
 }

@@ -29,7 +29,4 @@ MUST_CHECK int dead_letters_add(struct dead_letters *letters, struct now now, co
                                 const void *payload, size_t len, const char *reason,
                                 struct message *message);
 
-/* All since the opening, repetitions included. */
-uint64_t dead_letters_count(const struct dead_letters *letters);
-
 #endif

@@ -334,15 +334,6 @@ int ingest_local(struct ingest *ingest, struct now now, const char *source, cons
     return take_payload(ingest, now, source, source, payload, len);
 }
 
-uint64_t ingest_local_through(const struct ingest *ingest, const char *source, const char *epoch)
-{
-    const struct source *found = sources_find(ingest->options.sources, source);
-    const struct source_epoch *at = found ? source_find_epoch(found, epoch) : NULL;
-    return at && !journal_pending(ingest->options.journal)
-               ? intervals_through(&at->received[STREAM_A])
-               : 0;
-}
-
 /* ---- receipts and presence ---- */
 
 static void send_receipt(struct ingest *ingest, struct now now, struct edge_presence *edge)

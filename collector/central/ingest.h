@@ -69,9 +69,6 @@ void ingest_message(struct ingest *ingest, struct now now, const char *topic, co
 MUST_CHECK int ingest_local(struct ingest *ingest, struct now now, const char *source,
                             const void *payload, size_t len);
 
-/* The greatest outbox entry that is durable here. */
-uint64_t ingest_local_through(const struct ingest *ingest, const char *source, const char *epoch);
-
 /* Commits, sends receipts and presence that are due; returns when it wants to run next. */
 int64_t ingest_step(struct ingest *ingest, struct now now);
 
