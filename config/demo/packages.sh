@@ -25,8 +25,10 @@ for group in "$@"; do
     read -r -a names -d '' <<<"${groups[$group]:?unknown group $group}" || true
     wanted+=("${names[@]}")
 done
-# A package that is only known, or removed, is listed too: each must say that it is installed.
-dpkg-query -W -f '${db:Status-Status}\n' "${wanted[@]}" 2>&1 | grep -qvx installed || exit 0
+# A package that is only known, or removed, is listed too: each must say that it is installed. One
+# that is not even known makes the query fail, and is said on its standard error.
+answer=$(dpkg-query -W -f '${db:Status-Status}\n' "${wanted[@]}" 2>&1 || true)
+grep -qvx installed <<<"$answer" || exit 0
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
