@@ -160,6 +160,9 @@ static void emit(struct engine *engine, size_t index, enum alarm_event_kind kind
         .has_priority = alarm->occurrence > 0,
         .priority = alarm->shown,
         .onset_ms = alarm->onset_ms,
+        .source_ms = engine->source_ms,
+        .historical = engine->source_ms && engine->now_ms - engine->source_ms >
+                                               engine->rules->points[rule->point].stale_after_ms,
         .has_value = point->has_value,
         .value = point->value,
         .quality = point->quality,
@@ -260,6 +263,7 @@ static void fire(struct engine *engine, size_t index, int64_t until_ms)
         if (due == CONDITION_NONE || due > until_ms)
             continue;
         onset_ms = condition_fire(condition);
+        engine->source_ms = due;
         changed = true;
         /* A proven limit proves those before it. */
         for (size_t lower = 0; condition->proven && lower < n; lower++)
@@ -270,6 +274,7 @@ static void fire(struct engine *engine, size_t index, int64_t until_ms)
     }
     if (changed)
         follow_level(engine, index, onset_ms);
+    engine->source_ms = 0;
 }
 
 /* The earliest end of a delay of this alarm, or NONE. */

@@ -39,7 +39,8 @@ struct engine {
         *rules_by_point; /* rule indexes, grouped by point: those of p at first[p]..first[p+1]-1 */
     size_t *first;
     int64_t now_ms;
-    int64_t start_ms; /* never seen counts from here; 0: not started */
+    int64_t source_ms; /* while a delay's end is told: that end, in source time; else 0 */
+    int64_t start_ms;  /* never seen counts from here; 0: not started */
     uint64_t late;
 };
 

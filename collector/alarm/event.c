@@ -50,6 +50,11 @@ void alarm_event_write(const struct alarm_event *event, struct buffer *out)
     write_text(&json, "state", alarm_state_name(event->state));
     write_text(&json, "priority", event->has_priority ? priority_name(event->priority) : NULL);
     write_time(&json, "onset", event->onset_ms);
+    if (event->source_ms) {
+        write_time(&json, "source", event->source_ms);
+        json_key(&json, "historical");
+        json_bool(&json, event->historical);
+    }
     json_key(&json, "value");
     if (event->has_value)
         json_double(&json, event->value);

@@ -43,6 +43,8 @@ struct alarm_event {
     bool has_priority;      /* false before the first raise */
     enum priority priority; /* shown: the peak since the onset */
     int64_t onset_ms;       /* source time of the first sample that qualified; 0: none yet */
+    int64_t source_ms;      /* source time at which it was proven; 0: nothing was */
+    bool historical;        /* … longer ago than the point may be silent */
     bool has_value;
     double value;         /* the last usable one */
     enum quality quality; /* of the point now */

@@ -71,6 +71,8 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
                      const struct edge_unit *unit, const struct register_map *map,
                      struct modbus_unit_options *options, struct config_errors *errors)
 {
+    /* A device's clock is the time of its readings, and no reading unless it is asked for. */
+    int clock = unit->points ? -1 : register_map_clock(map);
     size_t count = unit->points ? unit->point_count : register_map_count(map);
     struct modbus_point_options *list = calloc(count + 1, sizeof(*list));
     *options =
@@ -85,6 +87,8 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
             complain(config, unit, errors, text);
             continue;
         }
+        if (reg == clock)
+            continue;
         int64_t interval_ms = unit->points ? unit->points[i].interval_ms : unit->interval_ms;
         list[options->point_count++] = (struct modbus_point_options){
             .reg = (size_t)reg, .interval_ms = interval_ms, .number = (uint32_t)points->count};

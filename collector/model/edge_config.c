@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define DAY_MS             86400000.0
-#define INTERVAL_LEAST_MS  10
+#define INTERVAL_LEAST_MS  1
 #define POINT_ID_TEXT_SIZE 200 /* three names of 64 and two dots */
 
 static const char *const class_words[] = {"safety", "compliance", "trend", NULL};
@@ -164,9 +164,6 @@ static void read_point(const struct yaml_tree *tree, const struct yaml_node *nod
         memcpy(point->name, from.name, sizeof(point->name));
         if (from.interval_ms)
             point->interval_ms = from.interval_ms;
-        if (point->interval_ms < INTERVAL_LEAST_MS && from.interval_ms)
-            yaml_complain(tree, yaml_member(node, "interval"), errors,
-                          "expected an interval of at least %dms", INTERVAL_LEAST_MS);
         if (from.class_[0] && class_from_text(from.class_, &point->class_))
             yaml_complain(tree, yaml_member(node, "class"), errors,
                           "'%s'; expected safety, compliance or trend", from.class_);

@@ -17,6 +17,11 @@
  * Some devices pass over in silence what they do not have. Such a read would take its whole unit
  * down again and again; so when a unit came back and the same read fails once more, it is the read
  * that waits, not the unit. Probes use the reads that failed least.
+ *
+ * A device with a clock of its own (unit.h) tells when its readings were. Its clock comes with the
+ * read, or is asked in a request of its own just before; together they are one turn of the entry.
+ * Whoever polls a logger faster than it logs gets the same reading again: same time, same words.
+ * That is one reading, and is handed on once.
  */
 #include "drivers/modbus/modbus_driver.h"
 
@@ -25,6 +30,7 @@
 #include "drivers/modbus/schedule.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define UNITS_MAX 256
 
@@ -46,7 +52,9 @@
 struct unit {
     struct unit_reads reads;
     struct unit_health health;
-    bool missed_slots; /* for its link: to be read at once when that is back */
+    bool clock_known;       /* the device's own, where it has one */
+    int64_t clock_ahead_ms; /* of ours, when it was last read */
+    bool missed_slots;      /* for its link: to be read at once when that is back */
     struct modbus_unit_stats stats;
 };
 
@@ -54,9 +62,16 @@ struct unit {
 struct poll {
     size_t unit;
     size_t read;
-    unsigned failures; /* asked in turn, in vain, one after the other */
-    unsigned probes;   /* asked as a probe, in vain */
-    int64_t mute_us;   /* not asked before: the unit answers others, but not this one */
+    unsigned failures;    /* asked in turn, in vain, one after the other */
+    unsigned probes;      /* asked as a probe, in vain */
+    int64_t mute_us;      /* not asked before: the unit answers others, but not this one */
+    struct reading *last; /* of a device with a clock: to know it when it comes again */
+};
+
+struct reading {
+    int64_t device_ms;
+    size_t len;
+    uint8_t words[2 * PLAN_MAX_REGISTERS];
 };
 
 struct modbus_driver {
@@ -71,8 +86,10 @@ struct modbus_driver {
 
     size_t asked; /* the entry whose reply is awaited, or SCHEDULE_NONE */
     bool asked_as_probe;
-    bool probed_last; /* the last request was a probe */
-    size_t failed;    /* the unit that failed last, until another was asked */
+    bool asked_clock;  /* the request is for the device's clock, the read comes next */
+    int64_t device_ms; /* what it said; NEVER: nothing that is a time */
+    bool probed_last;  /* the last request was a probe */
+    size_t failed;     /* the unit that failed last, until another was asked */
     int64_t asked_us;
     struct link_health health;
 
@@ -121,9 +138,11 @@ static void settle(struct modbus_driver *self, size_t entry, struct now now)
 static void settle_bad(struct modbus_driver *self, size_t entry, enum cause cause, struct now now)
 {
     const struct poll *poll = &self->polls[entry];
+    const struct unit *unit = &self->units[poll->unit];
+    int64_t ahead_ms = unit->clock_known ? unit->clock_ahead_ms : 0;
 
-    hand_on(self, unit_reads_bad(&self->units[poll->unit].reads, poll->read, cause,
-                                 slot_ms(self, entry, now), self->samples));
+    hand_on(self, unit_reads_bad(&unit->reads, poll->read, cause,
+                                 slot_ms(self, entry, now) + ahead_ms, self->samples));
     settle(self, entry, now);
 }
 
@@ -153,6 +172,43 @@ static void expire(struct modbus_driver *self, struct now now)
             self->units[self->polls[entry].unit].missed_slots = true;
         settle_bad(self, entry, cause, now);
     }
+}
+
+/* ---- requests ------------------------------------------------------------------------------ */
+
+static void on_lost(struct modbus_driver *self, enum cause cause, struct now now);
+
+/* For the entry that is asked. */
+static void send_request(struct modbus_driver *self, uint8_t function, uint16_t start,
+                         uint16_t count, struct now now)
+{
+    struct unit *unit = &self->units[self->polls[self->asked].unit];
+    struct modbus_request request = {
+        .unit = unit->reads.id, .function = function, .start = start, .count = count};
+
+    self->asked_us = now.mono_us;
+    unit->stats.requests++;
+    if (modbus_link_send(self->link, &request, now.mono_us) == 0)
+        return;
+    self->trouble = *modbus_link_trouble(self->link);
+    on_lost(self, CAUSE_LINK_DOWN, now);
+}
+
+static void send_read(struct modbus_driver *self, struct now now)
+{
+    const struct poll *poll = &self->polls[self->asked];
+    const struct plan_read *read = read_plan_at(self->units[poll->unit].reads.plan, poll->read);
+
+    self->asked_clock = false;
+    send_request(self, read->function, read->start, read->count, now);
+}
+
+static void send_clock(struct modbus_driver *self, struct now now)
+{
+    const struct map_register *clock = self->units[self->polls[self->asked].unit].reads.clock;
+
+    self->asked_clock = true;
+    send_request(self, clock->function, clock->address, clock->words, now);
 }
 
 /* ---- what happened ------------------------------------------------------------------------- */
@@ -226,22 +282,87 @@ static void on_connected(struct modbus_driver *self, struct now now)
     }
 }
 
+/* The same reading as last time, of a device that says when it was taken? */
+static bool is_repeated(struct poll *poll, int64_t device_ms, const struct modbus_answer *answer)
+{
+    struct reading *last = poll->last;
+
+    if (answer->len > sizeof last->words)
+        return false;
+    if (last == NULL)
+        last = poll->last = calloc(1, sizeof *last); /* without memory it is recorded again */
+    if (last == NULL)
+        return false;
+    if (last->device_ms == device_ms && last->len == answer->len &&
+        memcmp(last->words, answer->data, answer->len) == 0)
+        return true;
+    last->device_ms = device_ms;
+    last->len = answer->len;
+    memcpy(last->words, answer->data, answer->len);
+    return false;
+}
+
+/* Readings whose time the device could not tell bear ours, and say so. */
+static void doubt_time(struct sample *samples, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (samples[i].quality == QUALITY_GOOD) {
+            samples[i].quality = QUALITY_UNCERTAIN;
+            samples[i].cause = CAUSE_CLOCK;
+        }
+}
+
+/* What the reply holds, by the device's clock where it has one, else halfway to the reply. */
+static void take_readings(struct modbus_driver *self, size_t entry,
+                          const struct modbus_answer *answer, int64_t halfway_ms)
+{
+    struct poll *poll = &self->polls[entry];
+    struct unit *unit = &self->units[poll->unit];
+    const struct unit_reads *reads = &unit->reads;
+    int64_t t_ms = halfway_ms;
+    bool timed = false;
+
+    if (reads->clock != NULL) {
+        if (!unit_reads_needs_clock(reads, poll->read) &&
+            unit_reads_clock(reads, poll->read, answer->data, &self->device_ms) != 0)
+            self->device_ms = NEVER;
+        timed = self->device_ms != NEVER;
+        unit->clock_known = unit->clock_known || timed;
+    }
+    if (timed) {
+        t_ms = self->device_ms;
+        unit->clock_ahead_ms = t_ms - halfway_ms;
+        if (is_repeated(poll, t_ms, answer)) {
+            unit->stats.repeated++;
+            return;
+        }
+    }
+    size_t count = unit_reads_values(reads, poll->read, answer->data, t_ms, self->samples);
+    if (reads->clock != NULL && !timed)
+        doubt_time(self->samples, count);
+    hand_on(self, count);
+}
+
 static void on_reply(struct modbus_driver *self, const struct modbus_answer *answer, struct now now)
 {
     size_t entry = self->asked;
-    size_t index = self->polls[entry].unit;
-    struct modbus_unit_stats *stats = &self->units[index].stats;
+    struct unit *unit = &self->units[self->polls[entry].unit];
+    struct modbus_unit_stats *stats = &unit->stats;
     int64_t took_us = now.mono_us - self->asked_us;
 
-    self->asked = SCHEDULE_NONE;
     stats->replies++;
     stats->latency_us = took_us;
     if (took_us > stats->worst_latency_us)
         stats->worst_latency_us = took_us;
+    if (self->asked_clock) {
+        if (unit_reads_clock_alone(&unit->reads, answer->data, &self->device_ms) != 0)
+            self->device_ms = NEVER;
+        send_read(self, now);
+        return;
+    }
+    self->asked = SCHEDULE_NONE;
     entry_answered(self, entry, now);
-    hand_on(self,
-            unit_reads_values(&self->units[index].reads, self->polls[entry].read, answer->data,
-                              now.wall_ms - took_us / 2 / US_PER_MS, self->samples));
+    take_readings(self, entry, answer, now.wall_ms - took_us / 2 / US_PER_MS);
     settle(self, entry, now);
 }
 
@@ -281,7 +402,8 @@ static void on_exception(struct modbus_driver *self, uint8_t code, struct now no
     if (code == EXCEPTION_GATEWAY_PATH || code == EXCEPTION_GATEWAY_TARGET) {
         link_health_answered(&self->health);
         unit_failed(self, CAUSE_MODBUS_EXCEPTION, now);
-    } else if ((code == EXCEPTION_ADDRESS || code == EXCEPTION_VALUE) && split(self, entry)) {
+    } else if (!self->asked_clock && (code == EXCEPTION_ADDRESS || code == EXCEPTION_VALUE) &&
+               split(self, entry)) {
         self->asked = SCHEDULE_NONE;
         entry_answered(self, entry, now);
     } else {
@@ -386,24 +508,17 @@ static size_t next_entry(const struct modbus_driver *self, int64_t now_us, bool 
 static void ask(struct modbus_driver *self, size_t entry, bool probe, struct now now)
 {
     const struct poll *poll = &self->polls[entry];
-    struct unit *unit = &self->units[poll->unit];
-    const struct plan_read *read = read_plan_at(unit->reads.plan, poll->read);
-    struct modbus_request request = {.unit = unit->reads.id,
-                                     .function = read->function,
-                                     .start = read->start,
-                                     .count = read->count};
+    const struct unit_reads *reads = &self->units[poll->unit].reads;
 
     self->asked = entry;
     self->asked_as_probe = probe;
     self->probed_last = probe;
-    self->asked_us = now.mono_us;
     if (poll->unit != self->failed)
         self->failed = SCHEDULE_NONE;
-    unit->stats.requests++;
-    if (modbus_link_send(self->link, &request, now.mono_us) == 0)
-        return;
-    self->trouble = *modbus_link_trouble(self->link);
-    on_lost(self, CAUSE_LINK_DOWN, now);
+    if (unit_reads_needs_clock(reads, poll->read))
+        send_clock(self, now);
+    else
+        send_read(self, now);
 }
 
 /* Begins what can be begun; false when there is nothing more to do now. */
@@ -500,6 +615,8 @@ static void driver_close_modbus(struct driver *driver)
     modbus_link_close(self->link);
     for (size_t i = 0; i < self->unit_count; i++)
         unit_reads_release(&self->units[i].reads);
+    for (size_t i = 0; self->schedule != NULL && i < poll_schedule_count(self->schedule); i++)
+        free(self->polls[i].last);
     poll_schedule_free(self->schedule);
     free(self->polls);
     free(self->samples);
@@ -515,7 +632,7 @@ static const struct driver_ops modbus_ops = {
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-/* An entry for each read; room for as many as there are points, if all are split. */
+/* An entry for each read; room for `points` of them, if all are split. */
 static int make_schedule(struct modbus_driver *self, size_t points, struct now now,
                          struct message *message)
 {
@@ -528,6 +645,8 @@ static int make_schedule(struct modbus_driver *self, size_t points, struct now n
         const struct read_plan *plan = self->units[i].reads.plan;
         for (size_t read = 0; read < read_plan_count(plan); read++) {
             const struct plan_read *at = read_plan_at(plan, read);
+            if (unit_reads_points(&self->units[i].reads, read) == 0)
+                continue; /* the clock alone is asked where it is needed */
             size_t entry = poll_schedule_add(self->schedule, at->interval_ms * US_PER_MS, i);
             self->polls[entry] = (struct poll){.unit = i, .read = read};
             largest = at->points > largest ? at->points : largest;
@@ -563,7 +682,7 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
     self->due_us = now.mono_us;
     self->unit_count = options->unit_count;
     for (size_t i = 0; i < options->unit_count && err == 0; i++) {
-        points += options->units[i].point_count;
+        points += 2 * options->units[i].point_count; /* each may bring the clock along */
         err = unit_reads_init(&self->units[i].reads, &options->units[i], message);
     }
     if (err == 0)

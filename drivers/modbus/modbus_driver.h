@@ -8,6 +8,9 @@
  * points gets one bad sample per interval, stamped with the time it was due.
  *
  * A good sample is stamped halfway between request and reply. Samples of one read share a stamp.
+ * Where the device has a clock (register_map.h) they bear its time, also the bad ones, by how far
+ * that clock was ahead; a reading that comes again unchanged with the same time is handed on once.
+ * A clock that tells no time leaves ours, with quality uncertain and cause clock.
  * A read that a device refuses with exception 2 or 3 is split, down to single values, and stays so
  * until the driver is opened again. One that a device passes over in silence while it answers
  * others is asked ever more rarely, and its points are bad meanwhile.
@@ -44,6 +47,7 @@ struct modbus_unit_stats {
     uint64_t exceptions;  /* refused */
     uint64_t bad_replies; /* to something else, or no Modbus */
     uint64_t skipped;     /* slots missed because the link was busy */
+    uint64_t repeated;    /* readings that had come before, by the device's clock */
     uint64_t splits;      /* reads split because the device refused them */
     uint8_t last_exception;
     int64_t latency_us; /* of the last reply */

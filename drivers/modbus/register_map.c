@@ -40,6 +40,7 @@ enum column {
     COLUMN_MIN,
     COLUMN_MAX,
     COLUMN_SENTINEL,
+    COLUMN_TIME,
     COLUMN_COUNT,
 };
 
@@ -47,7 +48,7 @@ enum column {
 
 static const char *const column_names[COLUMN_COUNT] = {
     "name", "function", "address",     "type", "word_order", "scale",    "offset",
-    "unit", "access",   "description", "min",  "max",        "sentinel",
+    "unit", "access",   "description", "min",  "max",        "sentinel", "time",
 };
 
 struct name_entry {
@@ -61,6 +62,7 @@ struct register_map {
     struct name_entry *by_name; /* sorted */
     size_t count;
     size_t skipped;
+    int clock; /* index, or -1 */
     char version[17];
 };
 
@@ -301,6 +303,28 @@ static void read_figures(struct reader *reader, struct map_register *reg)
             complain(reader, column, "%s has no %s", reg->type_name, column_names[column]);
 }
 
+/* Is this row the clock of the others? */
+static bool read_time(struct reader *reader, const struct map_register *reg,
+                      const struct register_map *map)
+{
+    const char *text = cell(reader, COLUMN_TIME);
+
+    if (*text == '\0')
+        return false;
+    if (strcmp(text, "device") != 0)
+        complain(reader, COLUMN_TIME, "time '%s'; expected device, or nothing", text);
+    else if (reg->type != REGISTER_UINT && reg->type != REGISTER_INT)
+        complain(reader, COLUMN_TIME,
+                 "%s cannot be a clock; expected a whole number, in ms UTC after its scale",
+                 reg->type_name);
+    else if (map->clock >= 0)
+        complain(reader, COLUMN_TIME, "a second clock; '%s' in line %zu is one already",
+                 map->registers[map->clock].name, map->registers[map->clock].line);
+    else
+        return true;
+    return false;
+}
+
 static void read_row(struct reader *reader, struct register_map *map)
 {
     struct map_register reg = {.line = csv_line(reader->csv, reader->row)};
@@ -318,6 +342,8 @@ static void read_row(struct reader *reader, struct register_map *map)
     read_figures(reader, &reg);
     read_unit(reader, &reg);
     read_bit(reader, &reg);
+    if (read_time(reader, &reg, map))
+        map->clock = (int)map->count;
     map->registers[map->count++] = reg;
 }
 
@@ -417,6 +443,7 @@ int register_map_parse(const char *file, const void *bytes, size_t len,
 
     if (map == NULL)
         return ERR_NO_MEMORY;
+    map->clock = -1;
     sha256(bytes, len, digest);
     print_hex(digest, 8, map->version);
     err = csv_parse(bytes, len, &map->csv, &message);
@@ -493,6 +520,11 @@ int register_map_find(const struct register_map *map, const char *name)
             low = middle + 1;
     }
     return -1;
+}
+
+int register_map_clock(const struct register_map *map)
+{
+    return map->clock;
 }
 
 const char *register_map_version(const struct register_map *map)

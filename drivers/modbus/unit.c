@@ -1,12 +1,13 @@
 #include "drivers/modbus/unit.h"
 
 #include "drivers/modbus/decode.h"
+#include "model/record.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define POINTS_MAX      100000
-#define INTERVAL_MIN_MS 10
+#define INTERVAL_MIN_MS 1
 
 static int check_options(const struct modbus_unit_options *options, struct message *message)
 {
@@ -28,23 +29,45 @@ static int check_options(const struct modbus_unit_options *options, struct messa
     return 0;
 }
 
+static struct plan_point plan_point(const struct map_register *reg, int64_t interval_ms)
+{
+    return (struct plan_point){.function = reg->function,
+                               .address = reg->address,
+                               .length = reg->words,
+                               .interval_ms = interval_ms};
+}
+
+/* The clock lies in the plan once for each interval, so that it is read along. */
+static size_t plan_clock(const struct unit_reads *unit, struct plan_point *points)
+{
+    size_t count = unit->point_count;
+
+    for (size_t k = 0; unit->clock != NULL && k < unit->point_count; k++) {
+        int64_t interval_ms = unit->points[k].interval_ms;
+        size_t i = unit->point_count;
+        while (i < count && points[i].interval_ms != interval_ms)
+            i++;
+        if (i == count)
+            points[count++] = plan_point(unit->clock, interval_ms);
+    }
+    return count;
+}
+
 static int make_plan(struct unit_reads *unit, const struct plan_limits *limits,
                      struct message *message)
 {
-    struct plan_point *points = calloc(unit->point_count, sizeof points[0]);
+    struct plan_point *points = calloc(2 * unit->point_count, sizeof points[0]);
     struct message what = {""};
+    size_t count;
     int err;
 
     if (points == NULL)
         return message_set(message, ERR_NO_MEMORY, "out of memory");
-    for (size_t k = 0; k < unit->point_count; k++) {
-        const struct map_register *reg = register_map_at(unit->map, unit->points[k].reg);
-        points[k] = (struct plan_point){.function = reg->function,
-                                        .address = reg->address,
-                                        .length = reg->words,
-                                        .interval_ms = unit->points[k].interval_ms};
-    }
-    err = read_plan_new(points, unit->point_count, limits, &unit->plan, &what);
+    for (size_t k = 0; k < unit->point_count; k++)
+        points[k] = plan_point(register_map_at(unit->map, unit->points[k].reg),
+                               unit->points[k].interval_ms);
+    count = plan_clock(unit, points);
+    err = read_plan_new(points, count, limits, &unit->plan, &what);
     if (err != 0)
         message_set(message, err, "unit %d: %s", unit->id, what.text);
     free(points);
@@ -59,10 +82,12 @@ int unit_reads_init(struct unit_reads *unit, const struct modbus_unit_options *o
                                  .max_hole = options->max_hole};
     struct unit_reads made = {
         .id = options->unit, .map = options->map, .point_count = options->point_count};
+    int clock = register_map_clock(options->map);
     int err = check_options(options, message);
 
     if (err != 0)
         return err;
+    made.clock = clock < 0 ? NULL : register_map_at(options->map, (size_t)clock);
     made.points = calloc(options->point_count, sizeof made.points[0]);
     if (made.points == NULL)
         return message_set(message, ERR_NO_MEMORY, "out of memory");
@@ -81,27 +106,83 @@ void unit_reads_release(struct unit_reads *unit)
     free(unit->points);
 }
 
+/* ---- the device's clock ---- */
+
+/* The place of the clock's first byte in the read's reply; -1 when it is not in it. */
+static int clock_offset(const struct unit_reads *unit, size_t read)
+{
+    const struct plan_read *at = read_plan_at(unit->plan, read);
+    const struct map_register *clock = unit->clock;
+
+    if (clock == NULL || clock->function != at->function || clock->address < at->start ||
+        clock->address + clock->words > at->start + at->count)
+        return -1;
+    return 2 * (clock->address - at->start);
+}
+
+bool unit_reads_needs_clock(const struct unit_reads *unit, size_t read)
+{
+    return unit->clock != NULL && clock_offset(unit, read) < 0;
+}
+
+int unit_reads_clock_alone(const struct unit_reads *unit, const uint8_t *data, int64_t *ret_ms)
+{
+    struct sample sample = {0};
+
+    decode_registers(unit->clock, data, &sample);
+    if (sample.quality != QUALITY_GOOD || sample.value.kind == VALUE_TEXT ||
+        sample.value.number <= 0 || sample.value.number > (double)RECORD_MAX_TIME)
+        return ERR_INVALID;
+    *ret_ms = (int64_t)sample.value.number;
+    return 0;
+}
+
+int unit_reads_clock(const struct unit_reads *unit, size_t read, const uint8_t *data,
+                     int64_t *ret_ms)
+{
+    int offset = clock_offset(unit, read);
+    return offset < 0 ? ERR_INVALID : unit_reads_clock_alone(unit, data + offset, ret_ms);
+}
+
+/* ---- samples ---- */
+
+/* The k-th point of a read; NULL where that is the clock. */
 static const struct modbus_point_options *point_of(const struct unit_reads *unit, size_t read,
                                                    size_t k)
 {
-    return &unit->points[read_plan_point(unit->plan, read, k)];
+    size_t point = read_plan_point(unit->plan, read, k);
+    return point < unit->point_count ? &unit->points[point] : NULL;
+}
+
+size_t unit_reads_points(const struct unit_reads *unit, size_t read)
+{
+    size_t all = read_plan_at(unit->plan, read)->points;
+    size_t count = 0;
+
+    for (size_t k = 0; k < all; k++)
+        count += point_of(unit, read, k) != NULL ? 1 : 0;
+    return count;
 }
 
 size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8_t *data,
                          int64_t t_ms, struct sample *samples)
 {
-    size_t count = read_plan_at(unit->plan, read)->points;
+    size_t all = read_plan_at(unit->plan, read)->points;
+    size_t count = 0;
 
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; k < all; k++) {
         const struct modbus_point_options *point = point_of(unit, read, k);
+        if (point == NULL)
+            continue;
         const struct map_register *reg = register_map_at(unit->map, point->reg);
         size_t offset = read_plan_offset(unit->plan, read, k);
-        samples[k].point = point->number;
-        samples[k].t_ms = t_ms;
+        struct sample *sample = &samples[count++];
+        sample->point = point->number;
+        sample->t_ms = t_ms;
         if (reg->type == REGISTER_BIT)
-            decode_bit(reg, (data[offset / 8] >> offset % 8 & 1) != 0, &samples[k]);
+            decode_bit(reg, (data[offset / 8] >> offset % 8 & 1) != 0, sample);
         else
-            decode_registers(reg, data + 2 * offset, &samples[k]);
+            decode_registers(reg, data + 2 * offset, sample);
     }
     return count;
 }
@@ -109,12 +190,16 @@ size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8
 size_t unit_reads_bad(const struct unit_reads *unit, size_t read, enum cause cause, int64_t t_ms,
                       struct sample *samples)
 {
-    size_t count = read_plan_at(unit->plan, read)->points;
+    size_t all = read_plan_at(unit->plan, read)->points;
+    size_t count = 0;
 
-    for (size_t k = 0; k < count; k++) {
-        samples[k].point = point_of(unit, read, k)->number;
-        samples[k].t_ms = t_ms;
-        decode_bad(cause, &samples[k]);
+    for (size_t k = 0; k < all; k++) {
+        const struct modbus_point_options *point = point_of(unit, read, k);
+        if (point == NULL)
+            continue;
+        samples[count].point = point->number;
+        samples[count].t_ms = t_ms;
+        decode_bad(cause, &samples[count++]);
     }
     return count;
 }

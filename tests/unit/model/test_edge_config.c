@@ -227,8 +227,6 @@ static void points_are_names_or_maps(void **state)
                    ":8:44: expected a list");
     expect_mistake(LINK "      - {unit: 1, map: m, name: u, points: [{name: a, class: high}]}\n",
                    "'high'; expected safety, compliance or trend");
-    expect_mistake(LINK "      - {unit: 1, map: m, name: u, points: [{name: a, interval: 9ms}]}\n",
-                   "expected an interval of at least 10ms");
 }
 
 static void units_are_1_to_247(void **state)
