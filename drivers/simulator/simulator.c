@@ -82,7 +82,8 @@ static int link_init(struct sim_link *link, const struct sim_link_config *config
     }
     if (err)
         return message_set(message, err, "simulator: out of memory");
-    return server_open(&config->listen, link->memory, link->unit_count, &link->server, message);
+    struct server_listen listen = {.endpoint = config->listen, .seed = seed};
+    return server_open(&listen, link->memory, link->unit_count, &link->server, message);
 }
 
 static void simulator_release(struct simulator *simulator)
@@ -194,6 +195,17 @@ static void step(struct simulator *simulator, struct now now)
 
 /* ---- the program ---- */
 
+/* How long nothing has to be done unless something comes, rounded up to what poll can wait. */
+static int wait_ms(const struct simulator *simulator, int64_t now_us)
+{
+    int64_t due_us = simulator->stepped_us + STEP_MS * US_PER_MS;
+    for (size_t i = 0; i < simulator->link_count; i++) {
+        int64_t server_us = server_due(simulator->links[i].server);
+        due_us = server_us < due_us ? server_us : due_us;
+    }
+    return due_us > now_us ? (int)((due_us - now_us) / US_PER_MS) + 1 : 0;
+}
+
 static void run(struct simulator *simulator, int signal_fd)
 {
     struct pollfd fds[SIM_LINKS_MAX + 1];
@@ -204,16 +216,15 @@ static void run(struct simulator *simulator, int signal_fd)
     step(simulator, clock_read(clock_real()));
     for (;;) {
         struct now now = clock_read(clock_real());
-        int64_t due_us = simulator->stepped_us + STEP_MS * US_PER_MS;
-        if (now.mono_us >= due_us)
+        if (now.mono_us >= simulator->stepped_us + STEP_MS * US_PER_MS)
             step(simulator, now);
-        int64_t wait_ms = (simulator->stepped_us + STEP_MS * US_PER_MS - now.mono_us) / US_PER_MS;
-        if (poll(fds, simulator->link_count + 1, wait_ms > 0 ? (int)wait_ms + 1 : 0) < 0 &&
+        if (poll(fds, simulator->link_count + 1, wait_ms(simulator, now.mono_us)) < 0 &&
             errno != EINTR)
             return;
+        now = clock_read(clock_real());
         for (size_t i = 0; i < simulator->link_count; i++)
-            if (fds[i].revents)
-                server_step(simulator->links[i].server);
+            if (fds[i].revents || server_due(simulator->links[i].server) <= now.mono_us)
+                server_step(simulator->links[i].server, now.mono_us);
         if (fds[simulator->link_count].revents)
             return;
     }

@@ -440,11 +440,11 @@ static pid_t start_slave(void)
     static uint16_t registers[SERVER_REGISTERS];
     static uint8_t bits[SERVER_REGISTERS];
     static struct server_unit units[UNITS];
-    struct endpoint endpoint = {"127.0.0.1", 0};
+    struct server_listen listen = {.endpoint = {"127.0.0.1", 0}};
     struct server *server;
     for (int i = 0; i < UNITS; i++)
         units[i] = (struct server_unit){.unit = i + 1, .registers = registers, .bits = bits};
-    if (server_open(&endpoint, units, UNITS, &server, NULL))
+    if (server_open(&listen, units, UNITS, &server, NULL))
         die("no slave");
     slave_port = server_port(server);
     pid_t pid = fork();
@@ -455,7 +455,7 @@ static pid_t start_slave(void)
     for (;;) {
         struct pollfd waiting = {server_fd(server), POLLIN, 0};
         poll(&waiting, 1, -1);
-        server_step(server);
+        server_step(server, clock_read(clock_real()).mono_us);
     }
 }
 

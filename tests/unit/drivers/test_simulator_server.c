@@ -14,11 +14,11 @@
 #include "drivers/simulator/server.h"
 #include "drivers/simulator/simulator.h"
 #include "tests/unit/support/config_file.h"
+#include "tests/unit/support/server_bed.h"
 
 #include <errno.h>
 #include <modbus/modbus.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,36 +29,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PATIENCE_S     10
-#define NO_ANSWER_US   200000 /* how long a client waits for what must not come */
-#define UNITS          4
-#define DEAD_UNIT      3
-#define EXCEPTION_UNIT 4
-#define RAW_MAX        70
+#define NO_ANSWER_US 200000 /* how long a client waits for what must not come */
+#define RAW_MAX      70
+#define CLIENTS      64 /* that a server serves */
 
 /* A server in a thread of its own, and its clients. */
 struct bench {
-    struct server *server;
-    struct server_unit units[UNITS];
-    pthread_t thread;
-    int stop[2];
+    struct server_bed bed;
     modbus_t *client;
     int raw[RAW_MAX];
     size_t raw_count;
 };
-
-static void *serve(void *self)
-{
-    struct bench *bench = self;
-    struct pollfd fds[] = {{server_fd(bench->server), POLLIN, 0}, {bench->stop[0], POLLIN, 0}};
-    while (!fds[1].revents) {
-        fds[0].revents = 0;
-        assert_true(poll(fds, 2, -1) > 0);
-        if (fds[0].revents)
-            server_step(bench->server);
-    }
-    return NULL;
-}
 
 static modbus_t *connect_client(uint16_t port)
 {
@@ -73,53 +54,22 @@ static int setup(void **state)
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     assert_non_null(bench);
-    for (int i = 0; i < UNITS; i++) {
-        struct server_unit *unit = &bench->units[i];
-        *unit = (struct server_unit){.unit = i + 1};
-        unit->registers = calloc(SERVER_REGISTERS, sizeof(*unit->registers));
-        unit->bits = calloc(SERVER_REGISTERS, sizeof(*unit->bits));
-        for (unsigned n = 0; n < SERVER_REGISTERS; n++) {
-            unit->registers[n] = (uint16_t)(n * 7u + (unsigned)i * 1000u);
-            unit->bits[n] = (n + (unsigned)i) % 3 == 0;
-        }
-    }
-    bench->units[DEAD_UNIT - 1].dead = true;
-    bench->units[EXCEPTION_UNIT - 1].exception = true;
-    struct endpoint any = {.host = "127.0.0.1"};
-    struct message message = {""};
-    assert_int_equal(server_open(&any, bench->units, UNITS, &bench->server, &message), 0);
-    assert_int_equal(pipe(bench->stop), 0);
-    assert_int_equal(pthread_create(&bench->thread, NULL, serve, bench), 0);
-    bench->client = connect_client(server_port(bench->server));
+    struct server_listen any = {.endpoint = {.host = "127.0.0.1"}};
+    server_bed_open(&bench->bed, &any);
+    server_bed_start(&bench->bed);
+    bench->client = connect_client(server_port(bench->bed.server));
     *state = bench;
     return 0;
-}
-
-/* Ends the thread: the units are the test's again. */
-static void stop(struct bench *bench)
-{
-    if (bench->stop[1] < 0)
-        return;
-    for (size_t i = 0; i < bench->raw_count; i++)
-        close(bench->raw[i]);
-    assert_int_equal(write(bench->stop[1], "x", 1), 1);
-    assert_int_equal(pthread_join(bench->thread, NULL), 0);
-    close(bench->stop[0]);
-    close(bench->stop[1]);
-    bench->stop[1] = -1;
 }
 
 static int teardown(void **state)
 {
     struct bench *bench = *state;
-    stop(bench);
+    for (size_t i = 0; i < bench->raw_count; i++)
+        close(bench->raw[i]);
     modbus_close(bench->client);
     modbus_free(bench->client);
-    server_close(bench->server);
-    for (int i = 0; i < UNITS; i++) {
-        free(bench->units[i].registers);
-        free(bench->units[i].bits);
-    }
+    server_bed_close(&bench->bed);
     free(bench);
     return 0;
 }
@@ -130,7 +80,7 @@ static void expect_registers(modbus_t *client, int unit, int start, int count)
     modbus_set_slave(client, unit);
     assert_int_equal(modbus_read_registers(client, start, count, values), count);
     for (int n = 0; n < count; n++)
-        assert_int_equal(values[n], (uint16_t)((start + n) * 7 + (unit - 1) * 1000));
+        assert_int_equal(values[n], server_bed_register(unit, start + n));
 }
 
 /* ---- what is asked properly ---- */
@@ -142,9 +92,9 @@ static void several_units_answer_on_one_connection_each_with_its_own(void **stat
         expect_registers(bench->client, 1, 0, 10);
         expect_registers(bench->client, 2, 0, 10);
     }
-    stop(bench);
-    assert_int_equal(bench->units[0].requests, 3);
-    assert_int_equal(bench->units[1].requests, 3);
+    server_bed_stop(&bench->bed);
+    assert_int_equal(bench->bed.units[0].requests, 3);
+    assert_int_equal(bench->bed.units[1].requests, 3);
 }
 
 static void the_largest_read_and_the_last_register_are_answered(void **state)
@@ -161,7 +111,7 @@ static void input_registers_are_the_holding_registers(void **state)
     modbus_set_slave(bench->client, 2);
     assert_int_equal(modbus_read_input_registers(bench->client, 5, 3, values), 3);
     for (int n = 0; n < 3; n++)
-        assert_int_equal(values[n], (5 + n) * 7 + 1000);
+        assert_int_equal(values[n], server_bed_register(2, 5 + n));
 }
 
 static void coils_and_discrete_inputs_are_answered(void **state)
@@ -172,7 +122,7 @@ static void coils_and_discrete_inputs_are_answered(void **state)
     assert_int_equal(modbus_read_bits(bench->client, 7, 20, coils), 20);
     assert_int_equal(modbus_read_input_bits(bench->client, 7, 20, inputs), 20);
     for (int n = 0; n < 20; n++) {
-        assert_int_equal(coils[n], (7 + n + 1) % 3 == 0);
+        assert_int_equal(coils[n], server_bed_bit(2, 7 + n));
         assert_int_equal(inputs[n], coils[n]);
     }
 }
@@ -200,8 +150,8 @@ static void a_dead_unit_does_not_answer_and_the_others_do(void **state)
     assert_int_equal(errno, ETIMEDOUT);
     modbus_set_response_timeout(bench->client, PATIENCE_S, 0);
     expect_registers(bench->client, 1, 0, 1); /* the same connection still stands */
-    stop(bench);
-    assert_int_equal(bench->units[DEAD_UNIT - 1].requests, 0);
+    server_bed_stop(&bench->bed);
+    assert_int_equal(bench->bed.units[DEAD_UNIT - 1].requests, 0);
 }
 
 static void expect_exception(struct bench *bench, int unit, int start, int count, int error)
@@ -225,7 +175,7 @@ static void exceptions_are_told_and_end_nothing(void **state)
 
 static int connect_raw(struct bench *bench)
 {
-    struct endpoint endpoint = {.host = "127.0.0.1", .port = server_port(bench->server)};
+    struct endpoint endpoint = {.host = "127.0.0.1", .port = server_port(bench->bed.server)};
     int fd;
     assert_true(bench->raw_count < RAW_MAX);
     assert_int_equal(socket_connect(&endpoint, &fd), 0);
@@ -315,6 +265,34 @@ static void a_request_shorter_than_its_function_needs_blocks_nobody(void **state
     expect_closed(fd);
 }
 
+static void what_libmodbus_knows_by_name_alone_is_refused_at_once(void **state)
+{
+    struct bench *bench = *state;
+    static const uint8_t functions[] = {7, 24, 43, 100};
+    for (uint8_t i = 0; i < sizeof(functions); i++) {
+        const uint8_t odd[] = {0, i, 0, 0, 0, 4, 1, functions[i], 14, 1};
+        uint8_t reply[9];
+        int fd = connect_raw(bench);
+        send_raw(fd, odd, sizeof(odd));
+        send_raw(fd, request, sizeof(request));
+        server_bed_read(fd, reply, sizeof(reply));
+        const uint8_t refusal[] = {0, i, 0, 0, 0, 3, 1, functions[i] | 0x80, 1};
+        assert_memory_equal(reply, refusal, sizeof(refusal));
+        server_bed_read(fd, reply, sizeof(reply)); /* and the stream is still in step */
+        assert_int_equal(reply[1], 1);
+    }
+}
+
+static void another_protocol_ends_the_connection(void **state)
+{
+    struct bench *bench = *state;
+    static const uint8_t other[] = {0, 1, 0, 1, 0, 6, 1, 3, 0, 0, 0, 2};
+    int fd = connect_raw(bench);
+    send_raw(fd, other, sizeof(other));
+    expect_closed(fd);
+    expect_registers(bench->client, 1, 0, 1);
+}
+
 static void more_clients_than_there_is_room_for_are_sent_away(void **state)
 {
     struct bench *bench = *state;
@@ -322,6 +300,10 @@ static void more_clients_than_there_is_room_for_are_sent_away(void **state)
         connect_raw(bench);
     expect_closed(bench->raw[RAW_MAX - 1]);
     expect_registers(bench->client, 1, 0, 1);
+    server_bed_stop(&bench->bed);
+    struct server_stats stats;
+    server_stats(bench->bed.server, &stats);
+    assert_int_equal(stats.refused, RAW_MAX + 1 - CLIENTS);
 }
 
 /* ---- the program, with a scenario ---- */
@@ -484,6 +466,8 @@ int main(void)
         WITH_BENCH(requests_sent_at_once_are_all_answered),
         WITH_BENCH(a_length_that_cannot_be_ends_the_connection),
         WITH_BENCH(a_request_shorter_than_its_function_needs_blocks_nobody),
+        WITH_BENCH(what_libmodbus_knows_by_name_alone_is_refused_at_once),
+        WITH_BENCH(another_protocol_ends_the_connection),
         WITH_BENCH(more_clients_than_there_is_room_for_are_sent_away),
         cmocka_unit_test(a_scenario_sets_adds_and_freezes),
         cmocka_unit_test(a_scenario_kills_a_unit_and_makes_another_refuse),
