@@ -101,6 +101,17 @@ int pty_open(const char *path, struct pty *ret_pty, struct message *message)
     return 0;
 }
 
+/* Every client sets CLOCAL (no modem here), which means nothing to a pseudo-terminal. */
+void pty_refresh(const struct pty *pty)
+{
+    struct termios terminal;
+    if (tcgetattr(pty->slave, &terminal) || !(terminal.c_cflag & CLOCAL))
+        return;
+    terminal.c_cflag &= ~(tcflag_t)CLOCAL;
+    /* Should it fail, the line still works for who is on it. */
+    (void)!tcsetattr(pty->slave, TCSANOW, &terminal);
+}
+
 void pty_close(struct pty *pty)
 {
     char target[PTY_DEVICE_SIZE];

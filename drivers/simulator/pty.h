@@ -27,6 +27,11 @@ struct pty {
  * is an old one of ours and is replaced; ERR_CONFLICT where anything else lies. */
 MUST_CHECK int pty_open(const char *path, struct pty *ret_pty, struct message *message);
 
+/* Lets the next client set the port up as it likes; to be called when something has been read. A
+ * pseudo-terminal refuses parity, and tcsetattr makes an error of that (EINVAL) where nothing else
+ * changed: who opens it with the settings that a killed client left would fail for ever. */
+void pty_refresh(const struct pty *pty);
+
 /* Removes the link, if it is still ours. */
 void pty_close(struct pty *pty);
 

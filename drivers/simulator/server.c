@@ -456,8 +456,10 @@ static void serve_line(struct server *server, int64_t now_us)
     for (int i = 0; i < BATCH_MAX; i++) {
         size_t room = sizeof(bytes) - server->receiver.len;
         ssize_t n = read(server->pty.master, bytes, room);
-        if (n > 0)
+        if (n > 0) {
             rtu_receiver_put(&server->receiver, bytes, (size_t)n, now_us);
+            pty_refresh(&server->pty);
+        }
         answer_frames(server, now_us);
         if (n <= 0)
             return;

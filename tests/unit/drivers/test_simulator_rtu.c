@@ -201,6 +201,19 @@ static void masters_come_and_go(void **state)
     }
 }
 
+/* As if killed: nothing is put back to what it was. */
+static void a_master_may_vanish_and_another_one_open_the_line(void **state)
+{
+    struct bench *bench = *state;
+    server_bed_start(&bench->bed);
+    for (int round = 0; round < 3; round++) {
+        modbus_t *master = connect_master(bench);
+        expect_registers(master, 1, round, 3);
+        close(modbus_get_socket(master));
+        modbus_free(master);
+    }
+}
+
 /* ---- byte by byte, at a time of the test's ---- */
 
 /* With its CRC; the whole size. */
@@ -475,6 +488,7 @@ int main(void)
         WITH_LINE(exceptions_are_told_and_end_nothing),
         WITH_LINE(all_functions_are_answered),
         WITH_LINE(masters_come_and_go),
+        WITH_LINE(a_master_may_vanish_and_another_one_open_the_line),
         WITH_LINE(a_wrong_crc_is_silent_and_the_next_frame_answered),
         WITH_LINE(half_a_frame_is_forgotten_after_silence),
         WITH_LINE(a_function_it_does_not_know_is_refused_after_silence),
