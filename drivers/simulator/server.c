@@ -261,7 +261,8 @@ static void write_due(struct server *server, int64_t now_us)
 }
 
 /* Noise has its way, the line takes its time. */
-static void delay(struct server *server, size_t request_len, int64_t now_us, struct reply *reply)
+static void set_fate_and_due(struct server *server, size_t request_len, int64_t now_us,
+                             struct reply *reply)
 {
     int64_t late_us = 0;
     if (noise_uniform(&server->noise) < server->noise_probability)
@@ -377,7 +378,7 @@ static int answer(struct server *server, int fd, const uint8_t *request, size_t 
     if (unit)
         unit->requests++;
     note_read(unit, request + unit_at + 1, reply.bytes[unit_at + 1], &reply);
-    delay(server, len, now_us, &reply);
+    set_fate_and_due(server, len, now_us, &reply);
     return post(server, &reply, now_us);
 }
 

@@ -53,8 +53,8 @@ struct server_unit {
     void *self;
 };
 
-/* Each whole request is answered (replies, lost or garbled; until then pending), or was to a
- * foreign or dead unit, a broadcast, or unheard. */
+/* Each whole request ends as a reply, garbled or lost, unless it is unheard, a broadcast, or to a
+ * unit that is dead or, on a serial line, foreign. */
 struct server_stats {
     uint64_t requests;   /* whole ones */
     uint64_t replies;    /* written whole */
