@@ -23,9 +23,11 @@ double noise_uniform(struct noise *noise)
 
 double noise_normal(struct noise *noise)
 {
-    /* Box-Muller; 1 - u keeps the logarithm finite. */
-    double radius = sqrt(-2.0 * log(1.0 - noise_uniform(noise)));
-    return radius * cos(6.283185307179586 * noise_uniform(noise));
+    /* The sum of four evenly spread numbers of 16 bits, each of variance 1/12 (Irwin, Hall 1927).
+     * Far cheaper than the exact way, and a plant asks a million times a day. */
+    uint64_t bits = next(noise);
+    uint64_t sum = (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
+    return ((double)sum - 2.0 * 65535.0) * (1.7320508075688772 / 65536.0);
 }
 
 double noise_wander(struct noise *noise, double value, double mean, double sigma, double tau_s,

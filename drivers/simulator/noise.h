@@ -13,7 +13,7 @@ void noise_init(struct noise *noise, uint64_t seed);
 /* Evenly in [0, 1). */
 double noise_uniform(struct noise *noise);
 
-/* Normally distributed, mean 0, deviation 1. */
+/* As good as normally distributed, mean 0, deviation 1; never beyond 3.5 deviations. */
 double noise_normal(struct noise *noise);
 
 /* One step of an Ornstein-Uhlenbeck process: a value that wanders about `mean`, forgets with time

@@ -50,7 +50,7 @@ static const struct config_key unit_keys[] = {
     {"unit", CONFIG_INT, offsetof(struct unit_yaml, unit), 0, 1, 247, NULL, NULL, false,
      "its Modbus address", "从站地址"},
     {"plant", CONFIG_NAME, offsetof(struct unit_yaml, plant), 65, 0, 0, NULL, NULL, false,
-     "leachate, transfer or gas", "工艺模型"},
+     "leachate, transfer, gas or kitchen", "工艺模型"},
     {"map", CONFIG_PATH, offsetof(struct unit_yaml, map), FILE_PATH_SIZE, 0, 0, NULL, NULL, false,
      "its register map", "寄存器表"},
     {0},
@@ -94,8 +94,8 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
     unit->unit = (int)from.unit;
     unit->model = plant_model_find(from.plant);
     if (!unit->model)
-        yaml_complain(tree, yaml_member(node, "plant"), errors,
-                      "no plant '%s'; expected leachate, transfer or gas", from.plant);
+        yaml_complain(tree, yaml_member(node, "plant"), errors, "no plant '%s'; expected %s",
+                      from.plant, plant_model_names());
     /* What is wrong with the map is told in `errors` with the map's own name. */
     (void)!register_map_read(from.map, &unit->map, errors);
 }

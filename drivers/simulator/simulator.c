@@ -24,9 +24,7 @@
  * has not reads as zero.
  */
 
-#define STEP_MS       100
-#define LOCAL_DAY_MS  86400000
-#define LOCAL_ZONE_MS (8 * 3600 * 1000)
+#define STEP_MS 100
 
 struct sim_unit {
     struct plant plant;
@@ -48,14 +46,15 @@ struct simulator {
     double *frozen; /* of each incident: what it holds on to */
     bool *running;  /* of each incident */
     int64_t begin_us, stepped_us;
+    int64_t begin_ms; /* the plants' time then, UTC */
 };
 
 /* ---- life ---- */
 
 static int unit_init(struct sim_unit *unit, struct server_unit *memory,
-                     const struct sim_unit_config *config, uint64_t seed)
+                     const struct sim_unit_config *config, uint64_t seed, int64_t at_ms)
 {
-    plant_init(&unit->plant, config->model, seed);
+    plant_init(&unit->plant, config->model, seed, at_ms);
     unit->map = config->map;
     *memory = (struct server_unit){.unit = config->unit};
     memory->registers = calloc(SERVER_REGISTERS, sizeof(*memory->registers));
@@ -70,7 +69,7 @@ static int unit_init(struct sim_unit *unit, struct server_unit *memory,
 }
 
 static int link_init(struct sim_link *link, const struct sim_link_config *config, uint64_t seed,
-                     struct message *message)
+                     int64_t at_ms, struct message *message)
 {
     link->units = calloc(config->unit_count + 1, sizeof(*link->units));
     link->memory = calloc(config->unit_count + 1, sizeof(*link->memory));
@@ -78,7 +77,7 @@ static int link_init(struct sim_link *link, const struct sim_link_config *config
     for (size_t i = 0; !err && i < config->unit_count; i++) {
         link->unit_count++;
         err = unit_init(&link->units[i], &link->memory[i], &config->units[i],
-                        seed + (uint64_t)config->units[i].unit);
+                        seed + (uint64_t)config->units[i].unit, at_ms);
     }
     if (err)
         return message_set(message, err, "simulator: out of memory");
@@ -107,7 +106,7 @@ static void simulator_release(struct simulator *simulator)
 static int simulator_init(struct simulator *simulator, const struct sim_config *config,
                           struct message *message)
 {
-    *simulator = (struct simulator){.config = config};
+    *simulator = (struct simulator){.config = config, .begin_ms = clock_read(clock_real()).wall_ms};
     simulator->links = calloc(config->link_count + 1, sizeof(*simulator->links));
     simulator->frozen = calloc(config->incident_count + 1, sizeof(*simulator->frozen));
     simulator->running = calloc(config->incident_count + 1, sizeof(*simulator->running));
@@ -116,7 +115,8 @@ static int simulator_init(struct simulator *simulator, const struct sim_config *
     int err = 0;
     for (size_t i = 0; !err && i < config->link_count; i++) {
         simulator->link_count++;
-        err = link_init(&simulator->links[i], &config->links[i], config->seed + 1000 * i, message);
+        err = link_init(&simulator->links[i], &config->links[i], config->seed + 1000 * i,
+                        simulator->begin_ms, message);
     }
     return err;
 }
@@ -175,17 +175,16 @@ static void apply_incident(struct simulator *simulator, size_t i, int64_t elapse
 
 static void step(struct simulator *simulator, struct now now)
 {
-    double dt_s =
-        (double)(now.mono_us - simulator->stepped_us) / US_PER_S * simulator->config->speed;
-    double day_s = (double)((now.wall_ms + LOCAL_ZONE_MS) % LOCAL_DAY_MS) / MS_PER_S;
+    int64_t elapsed_ms = (now.mono_us - simulator->begin_us) / US_PER_MS;
+    int64_t plant_ms =
+        simulator->begin_ms + (int64_t)((double)elapsed_ms * simulator->config->speed);
     simulator->stepped_us = now.mono_us;
     for (size_t i = 0; i < simulator->link_count; i++)
         for (size_t n = 0; n < simulator->links[i].unit_count; n++) {
-            plant_step(&simulator->links[i].units[n].plant, dt_s, day_s);
+            plant_step(&simulator->links[i].units[n].plant, plant_ms);
             simulator->links[i].memory[n].dead = false;
             simulator->links[i].memory[n].exception = false;
         }
-    int64_t elapsed_ms = (now.mono_us - simulator->begin_us) / US_PER_MS;
     for (size_t i = 0; i < simulator->config->incident_count; i++)
         apply_incident(simulator, i, elapsed_ms);
     for (size_t i = 0; i < simulator->link_count; i++)

@@ -57,7 +57,7 @@ MISTAKES = [
     ("chengmai-central", "centre: c1", "centre: c1\nstores: [{kind: oracle}]", 2, None, ["'oracle'", "embedded"]),
     ("chengmai-central", "centre: c1", "centre: c1\nwebhooks: [{name: w, url: 'ftp://x'}]", 2, None, ["ftp://x"]),
     ("chengmai-sim", "seed: 7", "seed: seven", 1, 7, ["'seven'", "whole number"]),
-    ("chengmai-sim", "plant: gas", "plant: gass", 5, None, ["'gass'", "leachate, transfer or gas"]),
+    ("chengmai-sim", "plant: gas", "plant: gass", 5, None, ["'gass'", "leachate, transfer, gas or kitchen"]),
     ("chengmai-sim", "kind: dead", "kind: dying", 7, None, ["'dying'", "one of"]),
     ("chengmai-sim", "at: 1s", "when: 1s", 7, None, ["unknown key 'when'"]),
 ]

@@ -40,10 +40,10 @@ static void the_shipped_files_are_good(void **state)
 {
     (void)state;
     expect("check config/edge.yaml config/central.yaml", CTL_YES,
-           "config/edge.yaml: good: edge 'leachate-north', 1 links, 2 units, 11 points\n", "");
+           "config/edge.yaml: good: edge 'leachate-north', 1 links, 2 units, 21 points\n", "");
     expect("check config/central.yaml", CTL_YES, "config/central.yaml: good: centre 'c1'", "");
     expect("check config/rules/demo.yaml", CTL_YES, "good: alarm rules", "");
-    expect("check config/maps/gas-rtu.csv", CTL_YES, "good: register map, 10 registers\n", "");
+    expect("check config/maps/gas-rtu.csv", CTL_YES, "good: register map, 18 registers\n", "");
 }
 
 static void usage_is_2(void **state)

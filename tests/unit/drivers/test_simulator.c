@@ -1,6 +1,6 @@
 /*
- * The simulator's parts that need no wire: what is encoded decodes to the same, plants are
- * plausible, conserve mass and repeat by seed, and its configuration tells where it is wrong.
+ * The simulator's parts that need no wire: what is encoded decodes to the same, and its
+ * configuration tells where it is wrong. Plants have tests of their own: test_plant*.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,6 @@
 
 #include "drivers/modbus/decode.h"
 #include "drivers/simulator/encode.h"
-#include "drivers/simulator/plant.h"
 #include "drivers/simulator/sim_config.h"
 #include "tests/unit/support/config_file.h"
 
@@ -195,166 +194,6 @@ static void what_holds_no_number_is_refused_and_writes_nothing(void **state)
     }
 }
 
-/* ---- plants ---- */
-
-#define DAY_S 86400
-
-/* What an instrument of that kind may say on an ordinary day. */
-static const struct {
-    const char *plant, *variable;
-    double least, most;
-} bounds[] = {
-    {"leachate", "level", 1.0, 4.5},
-    {"leachate", "inflow", 0, 30},
-    {"leachate", "outflow", 0, 18},
-    {"leachate", "ph", 6, 9},
-    {"leachate", "cod", 20, 100},
-    {"leachate", "nh3n", 0, 25},
-    {"leachate", "tn", 5, 40},
-    {"leachate", "do", 0, 8},
-    {"leachate", "flux", 0, 20},
-    {"leachate", "tmp", 0, 60},
-    {"leachate", "pump", 0, 1},
-    {"transfer", "h2s", 0, 10},
-    {"transfer", "nh3", 0, 15},
-    {"transfer", "ch4", 0, 10},
-    {"transfer", "pm10", 0, 400},
-    {"transfer", "noise", 40, 100},
-    {"transfer", "sump_level", 0, 2},
-    {"transfer", "fan", 0, 1},
-    {"transfer", "compactor", 0, 1},
-    {"gas", "p_in", 1000, 2000},
-    {"gas", "p_out1", 270, 330},
-    {"gas", "p_out2", 270, 330},
-    {"gas", "slam_shut1", 0, 0},
-    {"gas", "slam_shut2", 0, 0},
-    {"gas", "flow", 0, 1200},
-    {"gas", "temp", 0, 35},
-    {"gas", "ch4", 0, 5},
-    {"gas", "battery", 3, 4},
-};
-
-static void begin_plant(struct plant *plant, const char *name, uint64_t seed)
-{
-    const struct plant_model *model = plant_model_find(name);
-    assert_non_null(model);
-    plant_init(plant, model, seed);
-}
-
-static int variable(const struct plant *plant, const char *name)
-{
-    int number = plant_find(plant, name);
-    assert_in_range(number, 0, PLANT_VARIABLES_MAX - 1);
-    return number;
-}
-
-static void check_bounds(const struct plant *plant, int second)
-{
-    for (size_t i = 0; i < COUNT(bounds); i++) {
-        if (strcmp(bounds[i].plant, plant->model->name) != 0)
-            continue;
-        double value = plant->shown[variable(plant, bounds[i].variable)];
-        if (!(value >= bounds[i].least && value <= bounds[i].most))
-            fail_msg("%s %s is %g after %d s", bounds[i].plant, bounds[i].variable, value, second);
-    }
-}
-
-static void plants_stay_plausible_for_a_day(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"leachate", "transfer", "gas"};
-    for (size_t i = 0; i < COUNT(names); i++)
-        for (uint64_t seed = 1; seed <= 3; seed++) {
-            struct plant plant;
-            begin_plant(&plant, names[i], seed);
-            for (int second = 0; second < DAY_S; second++) {
-                plant_step(&plant, 1, second);
-                check_bounds(&plant, second);
-            }
-        }
-}
-
-static void the_tanks_mass_balance_holds(void **state)
-{
-    (void)state;
-    struct plant plant;
-    begin_plant(&plant, "leachate", 7);
-    int level = variable(&plant, "level"), inflow = variable(&plant, "inflow");
-    int outflow = variable(&plant, "outflow"), total = variable(&plant, "outflow_total");
-    double level_before = plant.values[level], total_before = plant.values[total];
-    double in_m3 = 0, out_m3 = 0;
-    for (int second = 0; second < DAY_S; second++) {
-        plant_step(&plant, 1, second);
-        in_m3 += plant.values[inflow] / 3600;
-        out_m3 += plant.values[outflow] / 3600;
-    }
-    double stored_m3 = 400 * (plant.values[level] - level_before); /* a tank of 400 m2 */
-    assert_true(in_m3 > 100 && out_m3 > 100);
-    assert_true(fabs(stored_m3 - (in_m3 - out_m3)) < 1e-6);
-    assert_true(fabs(plant.values[total] - total_before - out_m3) < 1e-6);
-}
-
-static void counters_never_go_back(void **state)
-{
-    (void)state;
-    static const char *const counters[][2] = {
-        {"leachate", "outflow_total"}, {"transfer", "weight_total"}, {"gas", "volume_total"}};
-    for (size_t i = 0; i < COUNT(counters); i++) {
-        struct plant plant;
-        begin_plant(&plant, counters[i][0], 3);
-        int number = variable(&plant, counters[i][1]);
-        double first = plant.values[number], before = first;
-        for (int second = 0; second < DAY_S / 4; second++) {
-            plant_step(&plant, 1, second);
-            assert_true(plant.values[number] >= before);
-            before = plant.values[number];
-        }
-        assert_true(before > first);
-    }
-}
-
-static void the_same_seed_gives_the_same_plant_and_another_another(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"leachate", "transfer", "gas"};
-    for (size_t i = 0; i < COUNT(names); i++) {
-        struct plant one, same, other;
-        begin_plant(&one, names[i], 5);
-        begin_plant(&same, names[i], 5);
-        begin_plant(&other, names[i], 6);
-        for (int second = 0; second < 1000; second++) {
-            plant_step(&one, 1, second);
-            plant_step(&same, 1, second);
-            plant_step(&other, 1, second);
-        }
-        assert_memory_equal(one.values, same.values, sizeof(one.values));
-        assert_memory_equal(one.shown, same.shown, sizeof(one.shown));
-        assert_memory_not_equal(one.values, other.values, sizeof(one.values));
-    }
-}
-
-static void unknown_plants_and_variables_are_not_found(void **state)
-{
-    (void)state;
-    assert_null(plant_model_find("reactor"));
-    struct plant plant;
-    begin_plant(&plant, "gas", 1);
-    assert_int_equal(plant_find(&plant, "cod"), -1);
-}
-
-static void a_days_demand_is_low_at_night_and_about_one(void **state)
-{
-    (void)state;
-    double sum = 0;
-    for (int hour = 0; hour < 24; hour++)
-        sum += plant_daily(hour * 3600.0) / 24;
-    assert_true(fabs(sum - 1) < 1e-9);
-    assert_true(plant_daily(3 * 3600) < 0.7);
-    assert_true(plant_daily(8 * 3600) > 1.1);
-    assert_true(plant_daily(19 * 3600) > 1.1);
-    assert_true(plant_daily(14 * 3600) < plant_daily(8 * 3600)); /* two peaks, not one */
-}
-
 /* ---- configuration ---- */
 
 #define MAP  "config/maps/gas-rtu.csv"
@@ -505,12 +344,6 @@ int main(void)
         cmocka_unit_test(a_byte_leaves_its_registers_other_byte_alone),
         cmocka_unit_test(only_its_own_words_are_written),
         cmocka_unit_test(what_holds_no_number_is_refused_and_writes_nothing),
-        cmocka_unit_test(plants_stay_plausible_for_a_day),
-        cmocka_unit_test(the_tanks_mass_balance_holds),
-        cmocka_unit_test(counters_never_go_back),
-        cmocka_unit_test(the_same_seed_gives_the_same_plant_and_another_another),
-        cmocka_unit_test(unknown_plants_and_variables_are_not_found),
-        cmocka_unit_test(a_days_demand_is_low_at_night_and_about_one),
         cmocka_unit_test(links_units_and_plants_are_read),
         cmocka_unit_test(every_kind_of_incident_is_read),
         cmocka_unit_test(mistakes_tell_where_and_what),
