@@ -6,11 +6,24 @@
 #include <math.h>
 #include <string.h>
 
+/* Decimal digits, four bits each. A counter that is full begins at zero again. */
+static uint64_t bcd_bits(const struct map_register *reg, double raw)
+{
+    int digits = 2 * reg->bytes;
+    double whole = isfinite(raw) ? fmod(fmax(0, nearbyint(raw)), pow(10, digits)) : 0;
+    uint64_t number = (uint64_t)whole, bits = 0;
+    for (int i = 0; i < digits; i++, number /= 10)
+        bits |= number % 10 << 4 * i;
+    return bits;
+}
+
 /* The raw number's bits, least significant first in the result. */
 static uint64_t raw_bits(const struct map_register *reg, double raw)
 {
+    if (reg->type == REGISTER_BCD)
+        return bcd_bits(reg, raw);
     if (reg->type == REGISTER_FLOAT && reg->bytes == 4) {
-        float narrow = (float)fmax(-(double)FLT_MAX, fmin((double)FLT_MAX, raw));
+        float narrow = isnan(raw) ? NAN : (float)fmax(-(double)FLT_MAX, fmin((double)FLT_MAX, raw));
         uint32_t bits;
         memcpy(&bits, &narrow, sizeof(bits));
         return bits;
@@ -32,6 +45,20 @@ static uint64_t raw_bits(const struct map_register *reg, double raw)
     return is_signed ? (uint64_t)(int64_t)whole : (uint64_t)whole;
 }
 
+bool encode_can_say_nothing(const struct map_register *reg)
+{
+    return reg->sentinel_count > 0 || reg->type == REGISTER_FLOAT || reg->type == REGISTER_BCD;
+}
+
+static uint64_t nothing_bits(const struct map_register *reg)
+{
+    if (reg->sentinel_count > 0)
+        return reg->sentinels[0];
+    if (reg->type == REGISTER_BCD)
+        return UINT64_MAX >> (64 - 8 * reg->bytes); /* no digits */
+    return raw_bits(reg, reg->type == REGISTER_FLOAT ? (double)NAN : HUGE_VAL);
+}
+
 int encode_registers(const struct map_register *reg, double value, uint16_t *registers)
 {
     if (reg->type == REGISTER_BITS && reg->bit != REGISTER_WHOLE_WORD) {
@@ -42,10 +69,11 @@ int encode_registers(const struct map_register *reg, double value, uint16_t *reg
             registers[reg->address] &= (uint16_t)~mask;
         return 0;
     }
-    if (reg->type != REGISTER_UINT && reg->type != REGISTER_INT && reg->type != REGISTER_FLOAT &&
-        reg->type != REGISTER_BITS)
+    if (reg->type == REGISTER_BIT || reg->type == REGISTER_TEXT || reg->type == REGISTER_TIME)
         return ERR_INVALID;
-    uint64_t bits = raw_bits(reg, (value - reg->offset) / reg->scale);
+    uint64_t bits = isnan(value)
+                        ? nothing_bits(reg)
+                        : raw_bits(reg, reg->exact ? value : (value - reg->offset) / reg->scale);
     uint8_t wire[8] = {0};
     if (reg->bytes == 1) { /* the other byte of the word is somebody else's */
         int shift = reg->order[0] == 0 ? 8 : 0;

@@ -7,11 +7,18 @@
 #include "base/attributes.h"
 #include "drivers/modbus/register_map.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Sets the register's words in `registers`, indexed by address. Numbers are rounded to the raw
- * type's resolution and held within it; a bit is set for values from 0.5 on. ERR_INVALID for types
- * that hold no number (texts, clocks, BCD). */
+ * type's resolution and held within it; a bit is set for values from 0.5 on. NaN is "no
+ * measurement": its first sentinel, NaN itself, or digits that are none; where it has none
+ * of these, the end of its range, as a transmitter beyond its scale shows it. A BCD counter that is
+ * full begins at zero again. ERR_INVALID for types that hold no number
+ * (texts, packed times). */
 MUST_CHECK int encode_registers(const struct map_register *reg, double value, uint16_t *registers);
+
+/* Can a reader tell "no measurement" from a value? */
+bool encode_can_say_nothing(const struct map_register *reg);
 
 #endif

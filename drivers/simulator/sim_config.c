@@ -1,40 +1,64 @@
 #include "drivers/simulator/sim_config.h"
 
+#include "base/clock.h"
 #include "base/text.h"
+#include "drivers/simulator/server.h"
+#include "drivers/simulator/sim_scenario.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TEN_YEARS_MS 315576000000.0
-#define ANY_NUMBER   1e300
+#define PTY_SCHEME "pty:"
 
 struct file_yaml {
     int64_t seed;
     double speed;
-    const struct yaml_node *links, *scenario;
+    char start[40];
+    const struct yaml_node *plants, *links, *scenario;
 };
 
 static const struct config_key file_keys[] = {
     {"seed", CONFIG_INT, offsetof(struct file_yaml, seed), 0, 0, 9e15, "1", NULL, false,
      "the same seed gives the same plants", "随机种子"},
     {"speed", CONFIG_DOUBLE, offsetof(struct file_yaml, speed), 0, 0.001, 100000, "1", NULL, false,
-     "plant seconds a second", "时间倍率"},
+     "seconds of the plants' clock a second", "时间倍率"},
+    {"start", CONFIG_TEXT, offsetof(struct file_yaml, start), 40, 0, 0, "", NULL, false,
+     "the plants' clock at the start, as in 2026-01-05T00:00:00+08:00; now when left out",
+     "模型起始时间，省略为当前"},
+    {"plants", CONFIG_SUBTREE, offsetof(struct file_yaml, plants), 0, 0, 0, "", NULL, false,
+     "plants with names of their own", "工厂列表"},
     {"links", CONFIG_SUBTREE, offsetof(struct file_yaml, links), 0, 0, 0, NULL, NULL, false,
      "where instruments answer", "监听端口"},
     {"scenario", CONFIG_SUBTREE, offsetof(struct file_yaml, scenario), 0, 0, 0, "", NULL, false,
-     "what happens when", "事件脚本"},
+     "what happens when: a list, or a file that holds it", "事件脚本，列表或文件"},
+    {0},
+};
+
+struct plant_yaml {
+    char name[65], model[65];
+};
+
+static const struct config_key plant_keys[] = {
+    {"name", CONFIG_NAME, offsetof(struct plant_yaml, name), 65, 0, 0, NULL, NULL, false,
+     "what units call it", "名称"},
+    {"model", CONFIG_NAME, offsetof(struct plant_yaml, model), 65, 0, 0, NULL, NULL, false,
+     "leachate, transfer, gas or kitchen", "工艺模型"},
     {0},
 };
 
 struct link_yaml {
-    char listen[80];
+    char listen[FILE_PATH_SIZE];
+    int64_t baud;
     const struct yaml_node *units;
 };
 
 static const struct config_key link_keys[] = {
-    {"listen", CONFIG_TEXT, offsetof(struct link_yaml, listen), 80, 0, 0, NULL, NULL, false,
-     "address and port; port 0 takes a free one", "监听地址"},
+    {"listen", CONFIG_TEXT, offsetof(struct link_yaml, listen), FILE_PATH_SIZE, 0, 0, NULL, NULL,
+     false, "address and port (0 takes a free one), or pty: and the path of a serial line",
+     "监听地址，或 pty:路径"},
+    {"baud", CONFIG_INT, offsetof(struct link_yaml, baud), 0, 0, SERVER_BAUD_MAX, "0", NULL, false,
+     "a serial line's speed; 0: as fast as it can", "波特率，0 为不限速"},
     {"units", CONFIG_SUBTREE, offsetof(struct link_yaml, units), 0, 0, 0, NULL, NULL, false,
      "the instruments behind it", "从站列表"},
     {0},
@@ -44,128 +68,208 @@ struct unit_yaml {
     int64_t unit;
     char plant[65];
     char map[FILE_PATH_SIZE];
+    const struct yaml_node *replay;
 };
 
 static const struct config_key unit_keys[] = {
     {"unit", CONFIG_INT, offsetof(struct unit_yaml, unit), 0, 1, 247, NULL, NULL, false,
      "its Modbus address", "从站地址"},
-    {"plant", CONFIG_NAME, offsetof(struct unit_yaml, plant), 65, 0, 0, NULL, NULL, false,
-     "leachate, transfer, gas or kitchen", "工艺模型"},
+    {"plant", CONFIG_TEXT, offsetof(struct unit_yaml, plant), 65, 0, 0, "", NULL, false,
+     "a name under `plants`, or a model", "工厂名或工艺模型"},
     {"map", CONFIG_PATH, offsetof(struct unit_yaml, map), FILE_PATH_SIZE, 0, 0, NULL, NULL, false,
      "its register map", "寄存器表"},
+    {"replay", CONFIG_SUBTREE, offsetof(struct unit_yaml, replay), 0, 0, 0, "", NULL, false,
+     "the recorded series it plays instead of a plant", "回放的历史数据"},
     {0},
 };
 
-static const char *const kind_words[] = {"add", "set", "freeze", "dead", "exception", NULL};
+static const char *const advance_words[] = {"read", "clock", NULL};
+enum advance { ADVANCE_READ, ADVANCE_CLOCK };
 
-struct incident_yaml {
-    int64_t at_ms, for_ms, link, unit;
-    char variable[65];
-    int kind;
-    double amount;
+struct replay_yaml {
+    struct replay_options options;
+    int advance;
+    double speed;
+    const struct yaml_node *columns;
 };
 
-static const struct config_key incident_keys[] = {
-    {"at", CONFIG_DURATION, offsetof(struct incident_yaml, at_ms), 0, 0, TEN_YEARS_MS, NULL, NULL,
-     false, "when it begins, from the start", "开始时刻"},
-    {"for", CONFIG_DURATION, offsetof(struct incident_yaml, for_ms), 0, 0, TEN_YEARS_MS, NULL, NULL,
-     false, "how long it lasts", "持续时间"},
-    {"link", CONFIG_INT, offsetof(struct incident_yaml, link), 0, 0, SIM_LINKS_MAX - 1, "0", NULL,
-     false, "which link, from 0", "第几个端口，从 0 起"},
-    {"unit", CONFIG_INT, offsetof(struct incident_yaml, unit), 0, 1, 247, "1", NULL, false,
-     "which unit on it", "从站地址"},
-    {"kind", CONFIG_CHOICE, offsetof(struct incident_yaml, kind), 0, 0, 0, NULL, kind_words, false,
-     "add, set, freeze (one variable), dead, exception (the unit)", "事件种类"},
-    {"variable", CONFIG_TEXT, offsetof(struct incident_yaml, variable), 65, 0, 0, "", NULL, false,
-     "the plant's variable", "变量名"},
-    {"amount", CONFIG_DOUBLE, offsetof(struct incident_yaml, amount), 0, -ANY_NUMBER, ANY_NUMBER,
-     "0", NULL, false, "for add and set", "数值"},
+static const struct config_key replay_keys[] = {
+    {"file", CONFIG_PATH, offsetof(struct replay_yaml, options.file), FILE_PATH_SIZE, 0, 0, NULL,
+     NULL, false, "a CSV file, a row for each moment", "CSV 文件"},
+    {"time", CONFIG_TEXT, offsetof(struct replay_yaml, options.time_column), 65, 0, 0, "time", NULL,
+     false, "the column that holds the rows' times", "时间列"},
+    {"zone", CONFIG_TEXT, offsetof(struct replay_yaml, options.zone), 8, 0, 0, "+08:00", NULL,
+     false, "of times without one", "时区"},
+    {"advance", CONFIG_CHOICE, offsetof(struct replay_yaml, advance), 0, 0, 0, "read",
+     advance_words, false,
+     "read: to the next row when all of it has been read; clock: as its time comes",
+     "read 读完一行再前进；clock 按时间前进"},
+    {"speed", CONFIG_DOUBLE, offsetof(struct replay_yaml, speed), 0, 0.001, 1e9, "1", NULL, false,
+     "for advance: clock, seconds of the series a second", "回放倍率"},
+    {"columns", CONFIG_SUBTREE, offsetof(struct replay_yaml, columns), 0, 0, 0, "", NULL, false,
+     "which column goes to which register; by their names when left out", "列与寄存器的对应"},
     {0},
 };
+
+static const struct config_key column_keys[] = {
+    {"register", CONFIG_TEXT, offsetof(struct replay_column, reg), 65, 0, 0, NULL, NULL, false,
+     "name in the register map", "寄存器名"},
+    {"column", CONFIG_TEXT, offsetof(struct replay_column, column), 65, 0, 0, "", NULL, false,
+     "name in the CSV file; the register's when left out", "列名，省略同寄存器"},
+    {"scale", CONFIG_DOUBLE, offsetof(struct replay_column, scale), 0, -1e12, 1e12, "1", NULL,
+     false, "the register's value is the cell's times this", "换算系数"},
+    {"sum", CONFIG_BOOL, offsetof(struct replay_column, sum), 0, 0, 0, "false", NULL, false,
+     "the register holds the sum of all rows so far: a total", "累计值"},
+    {0},
+};
+
+static bool is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
+                    const char *what, struct config_errors *errors)
+{
+    if (node && node->type == YAML_LIST && node->count <= most)
+        return true;
+    yaml_complain(tree, node ? node : yaml_root(tree), errors,
+                  "expected `%s`: a list of at most %zu", what, most);
+    return false;
+}
+
+/* ---- plants ---- */
+
+static void read_plants(const struct yaml_tree *tree, const struct yaml_node *node,
+                        struct sim_config *config, struct config_errors *errors)
+{
+    if (!is_list(tree, node, SIM_PLANTS_MAX, "plants", errors))
+        return;
+    for (const struct yaml_node *child = node->first; child; child = child->next) {
+        struct plant_yaml from = {{0}, {0}};
+        struct sim_plant_config *plant = &config->plants[config->plant_count++];
+        config_read(tree, child, plant_keys, &from, errors);
+        memcpy(plant->name, from.name, sizeof(plant->name));
+        plant->model = plant_model_find(from.model);
+        if (from.model[0] && !plant->model)
+            yaml_complain(tree, yaml_member(child, "model"), errors, "no model '%s'; expected %s",
+                          from.model, plant_model_names());
+        for (size_t i = 0; i + 1 < config->plant_count; i++)
+            if (strcmp(config->plants[i].name, plant->name) == 0)
+                yaml_complain(tree, child, errors, "plant '%s' is there already", plant->name);
+    }
+}
+
+/* The plant of that name; a model's own plant is made when a unit first names it. */
+static size_t find_plant(struct sim_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->plant_count; i++)
+        if (strcmp(config->plants[i].name, name) == 0)
+            return i;
+    const struct plant_model *model = plant_model_find(name);
+    if (!model || config->plant_count == SIM_PLANTS_MAX)
+        return SIM_NO_PLANT;
+    struct sim_plant_config *plant = &config->plants[config->plant_count];
+    plant->model = model;
+    return text_copy(plant->name, sizeof(plant->name), name) ? SIM_NO_PLANT : config->plant_count++;
+}
+
+/* ---- units ---- */
+
+static void read_columns(const struct yaml_tree *tree, const struct yaml_node *node,
+                         struct replay_options *options, struct config_errors *errors)
+{
+    if (!is_list(tree, node, REPLAY_COLUMNS_MAX, "columns", errors))
+        return;
+    for (const struct yaml_node *child = node->first; child; child = child->next)
+        config_read(tree, child, column_keys, &options->columns[options->column_count++], errors);
+}
+
+static void read_replay(const struct yaml_tree *tree, const struct yaml_node *node,
+                        struct sim_unit_config *unit, struct config_errors *errors)
+{
+    struct replay_yaml *from = calloc(1, sizeof(*from));
+    size_t before = errors->count;
+    if (!from) {
+        yaml_complain(tree, node, errors, "not enough memory");
+        return;
+    }
+    config_read(tree, node, replay_keys, from, errors);
+    if (from->columns)
+        read_columns(tree, from->columns, &from->options, errors);
+    unit->replay_speed = from->advance == ADVANCE_CLOCK ? from->speed : 0;
+    if (errors->count == before && unit->map)
+        /* What is wrong with the series is told in `errors` with its own name. */
+        (void)!replay_load(&from->options, unit->map, &unit->replay, errors);
+    free(from);
+}
 
 static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node,
-                      struct sim_unit_config *unit, struct config_errors *errors)
+                      struct sim_config *config, struct sim_unit_config *unit,
+                      struct config_errors *errors)
 {
     struct unit_yaml from = {0};
     size_t before = errors->count;
+    unit->plant = SIM_NO_PLANT;
     config_read(tree, node, unit_keys, &from, errors);
     if (errors->count > before)
         return;
     unit->unit = (int)from.unit;
-    unit->model = plant_model_find(from.plant);
-    if (!unit->model)
-        yaml_complain(tree, yaml_member(node, "plant"), errors, "no plant '%s'; expected %s",
-                      from.plant, plant_model_names());
     /* What is wrong with the map is told in `errors` with the map's own name. */
     (void)!register_map_read(from.map, &unit->map, errors);
+    if ((from.plant[0] != '\0') == (from.replay != NULL)) {
+        yaml_complain(tree, node, errors, "expected either `plant` or `replay`");
+        return;
+    }
+    if (from.replay) {
+        read_replay(tree, from.replay, unit, errors);
+        return;
+    }
+    unit->plant = find_plant(config, from.plant);
+    if (unit->plant == SIM_NO_PLANT)
+        yaml_complain(tree, yaml_member(node, "plant"), errors,
+                      "no plant '%s'; expected a name under `plants`, or %s", from.plant,
+                      plant_model_names());
+}
+
+static void read_listen(const struct yaml_tree *tree, const struct yaml_node *node,
+                        const struct link_yaml *from, struct sim_link_config *link,
+                        struct config_errors *errors)
+{
+    char folder[FILE_PATH_SIZE];
+    if (from->listen[0] && strncmp(from->listen, PTY_SCHEME, strlen(PTY_SCHEME)) != 0) {
+        if (endpoint_parse(from->listen, &link->endpoint))
+            yaml_complain(tree, yaml_member(node, "listen"), errors,
+                          "'%s'; expected a numeric address and a port, as in 127.0.0.1:1502, or "
+                          "pty: and a path",
+                          from->listen);
+        if (from->baud)
+            yaml_complain(tree, yaml_member(node, "baud"), errors,
+                          "only a serial line has a speed; expected `listen: pty:PATH`");
+        return;
+    }
+    if (from->listen[0] && (path_folder(yaml_file(tree), folder) ||
+                            path_join(folder, from->listen + strlen(PTY_SCHEME), link->pty)))
+        yaml_complain(tree, yaml_member(node, "listen"), errors, "too long a path");
+    link->baud = (unsigned)from->baud;
+    if (link->baud && link->baud < SERVER_BAUD_MIN)
+        yaml_complain(tree, yaml_member(node, "baud"), errors, "expected 0, or %d to %d bit/s",
+                      SERVER_BAUD_MIN, SERVER_BAUD_MAX);
 }
 
 static void read_link(const struct yaml_tree *tree, const struct yaml_node *node,
-                      struct sim_link_config *link, struct config_errors *errors)
+                      struct sim_config *config, struct sim_link_config *link,
+                      struct config_errors *errors)
 {
     struct link_yaml from = {0};
     config_read(tree, node, link_keys, &from, errors);
-    if (from.listen[0] && endpoint_parse(from.listen, &link->listen))
-        yaml_complain(tree, yaml_member(node, "listen"), errors,
-                      "'%s'; expected a numeric address and a port, as in 127.0.0.1:1502",
-                      from.listen);
-    if (!from.units || from.units->type != YAML_LIST || from.units->count > SIM_UNITS_MAX) {
-        yaml_complain(tree, node, errors, "expected `units`: a list of at most %d", SIM_UNITS_MAX);
+    read_listen(tree, node, &from, link, errors);
+    if (!is_list(tree, from.units, SIM_UNITS_MAX, "units", errors))
         return;
-    }
     link->units = calloc(from.units->count + 1, sizeof(*link->units));
+    if (!link->units)
+        yaml_complain(tree, node, errors, "not enough memory for %zu units", from.units->count);
     for (const struct yaml_node *child = from.units->first; link->units && child;
          child = child->next)
-        read_unit(tree, child, &link->units[link->unit_count++], errors);
+        read_unit(tree, child, config, &link->units[link->unit_count++], errors);
 }
 
-static int find_unit(const struct sim_link_config *link, int64_t unit, size_t *ret_index)
-{
-    for (size_t i = 0; i < link->unit_count; i++)
-        if (link->units[i].unit == unit) {
-            *ret_index = i;
-            return 0;
-        }
-    return ERR_NOT_FOUND;
-}
-
-static int find_variable(const struct plant_model *model, const char *name)
-{
-    for (int i = 0; model->variables[i]; i++)
-        if (strcmp(model->variables[i], name) == 0)
-            return i;
-    return -1;
-}
-
-static void read_incident(const struct yaml_tree *tree, const struct yaml_node *node,
-                          struct sim_config *config, struct config_errors *errors)
-{
-    struct incident_yaml from = {0};
-    size_t before = errors->count;
-    config_read(tree, node, incident_keys, &from, errors);
-    if (errors->count > before)
-        return;
-    struct incident *incident = &config->incidents[config->incident_count++];
-    *incident = (struct incident){.at_ms = from.at_ms,
-                                  .for_ms = from.for_ms,
-                                  .link = (size_t)from.link,
-                                  .variable = -1,
-                                  .kind = (enum incident_kind)from.kind,
-                                  .amount = from.amount};
-    if (incident->link >= config->link_count ||
-        find_unit(&config->links[incident->link], from.unit, &incident->unit)) {
-        yaml_complain(tree, node, errors, "there is no unit %d on link %d", (int)from.unit,
-                      (int)from.link);
-        return;
-    }
-    if (incident->kind == INCIDENT_DEAD || incident->kind == INCIDENT_EXCEPTION)
-        return;
-    const struct sim_unit_config *unit = &config->links[incident->link].units[incident->unit];
-    incident->variable = unit->model ? find_variable(unit->model, from.variable) : -1;
-    if (unit->model && incident->variable < 0)
-        yaml_complain(tree, node, errors, "plant %s has no variable '%s'", unit->model->name,
-                      from.variable);
-}
+/* ---- the file ---- */
 
 static void read_tree(const struct yaml_tree *tree, struct sim_config *config,
                       struct config_errors *errors)
@@ -174,26 +278,22 @@ static void read_tree(const struct yaml_tree *tree, struct sim_config *config,
     config_read(tree, yaml_root(tree), file_keys, &file, errors);
     config->seed = (uint64_t)file.seed;
     config->speed = file.speed;
-    if (!file.links || file.links->type != YAML_LIST || file.links->count > SIM_LINKS_MAX) {
-        yaml_complain(tree, yaml_root(tree), errors, "expected `links`: a list of at most %d",
-                      SIM_LINKS_MAX);
+    if (file.start[0] && time_parse(file.start, &config->start_ms))
+        yaml_complain(tree, yaml_member(yaml_root(tree), "start"), errors,
+                      "'%s' is no time; expected it as in 2026-01-05T00:00:00+08:00", file.start);
+    if (file.plants)
+        read_plants(tree, file.plants, config, errors);
+    if (!is_list(tree, file.links, SIM_LINKS_MAX, "links", errors))
         return;
-    }
     config->links = calloc(file.links->count + 1, sizeof(*config->links));
+    if (!config->links)
+        yaml_complain(tree, file.links, errors, "not enough memory for %zu links",
+                      file.links->count);
     for (const struct yaml_node *child = file.links->first; config->links && child;
          child = child->next)
-        read_link(tree, child, &config->links[config->link_count++], errors);
-    if (!file.scenario)
-        return;
-    if (file.scenario->type != YAML_LIST || file.scenario->count > SIM_INCIDENTS_MAX) {
-        yaml_complain(tree, file.scenario, errors, "expected a list of at most %d incidents",
-                      SIM_INCIDENTS_MAX);
-        return;
-    }
-    config->incidents = calloc(file.scenario->count + 1, sizeof(*config->incidents));
-    for (const struct yaml_node *child = file.scenario->first; config->incidents && child;
-         child = child->next)
-        read_incident(tree, child, config, errors);
+        read_link(tree, child, config, &config->links[config->link_count++], errors);
+    if (file.scenario)
+        sim_scenario_read(tree, file.scenario, config, errors);
 }
 
 int sim_config_load(const char *path, struct sim_config **ret_config, struct config_errors *errors)
@@ -221,8 +321,10 @@ void sim_config_free(struct sim_config *config)
     if (!config)
         return;
     for (size_t i = 0; i < config->link_count; i++) {
-        for (size_t n = 0; n < config->links[i].unit_count; n++)
+        for (size_t n = 0; n < config->links[i].unit_count; n++) {
+            replay_free(config->links[i].units[n].replay);
             register_map_free(config->links[i].units[n].map);
+        }
         free(config->links[i].units);
     }
     free(config->links);

@@ -1,6 +1,6 @@
 /*
- * The simulator's parts that need no wire: what is encoded decodes to the same, and its
- * configuration tells where it is wrong. Plants have tests of their own: test_plant*.c.
+ * Values as a simulated instrument shows them: what is encoded decodes to the same, within what the
+ * register can tell.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,15 +9,13 @@
 
 #include <cmocka.h>
 
+#include "base/numbers.h"
 #include "drivers/modbus/decode.h"
 #include "drivers/simulator/encode.h"
-#include "drivers/simulator/sim_config.h"
-#include "tests/unit/support/config_file.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -184,7 +182,7 @@ static void only_its_own_words_are_written(void **state)
 static void what_holds_no_number_is_refused_and_writes_nothing(void **state)
 {
     (void)state;
-    static const char *const types[] = {"string4", "time6", "bcd16"};
+    static const char *const types[] = {"string4", "time6", "bit"};
     for (size_t i = 0; i < COUNT(types); i++) {
         struct map_register reg = make_register(types[i], "");
         uint16_t registers[8] = {1, 2, 3, 4};
@@ -194,144 +192,35 @@ static void what_holds_no_number_is_refused_and_writes_nothing(void **state)
     }
 }
 
-/* ---- configuration ---- */
-
-#define MAP  "config/maps/gas-rtu.csv"
-#define HEAD "links:\n  - listen: 127.0.0.1:0\n    units:\n"
-#define UNIT HEAD "      - {unit: 1, plant: gas, map: \"@/" MAP "\"}\n"
-
-/* The text with "@" replaced by the folder the tests run in: maps are relative to the file. */
-static int load(const char *text, struct sim_config **ret_config, struct config_errors *errors)
-{
-    char folder[2048], whole[8192] = "";
-    assert_non_null(getcwd(folder, sizeof(folder)));
-    const char *rest = text;
-    for (const char *at; (at = strchr(rest, '@')); rest = at + 1) {
-        size_t len = strlen(whole);
-        snprintf(whole + len, sizeof(whole) - len, "%.*s%s", (int)(at - rest), rest, folder);
-    }
-    size_t len = strlen(whole);
-    snprintf(whole + len, sizeof(whole) - len, "%s", rest);
-    struct config_file file;
-    config_file_make(&file, "sim.yaml", whole);
-    config_errors_init(errors);
-    int err = sim_config_load(file.path, ret_config, errors);
-    config_file_remove(&file);
-    return err;
-}
-
-static struct sim_config *expect_good(const char *text)
-{
-    struct sim_config *config = NULL;
-    struct config_errors errors;
-    int err = load(text, &config, &errors);
-    assert_string_equal(buffer_text(&errors.text), "");
-    assert_int_equal(err, 0);
-    config_errors_release(&errors);
-    return config;
-}
-
-static void expect_mistake(const char *text, const char *words)
-{
-    struct sim_config *config = NULL;
-    struct config_errors errors;
-    int err = load(text, &config, &errors);
-    const char *told = buffer_text(&errors.text);
-    if (errors.count != 1 || !strstr(told, words))
-        fail_msg("expected one mistake: %s\ntold %zu: %s", words, errors.count, told);
-    assert_int_equal(err, ERR_INVALID);
-    assert_null(config);
-    config_errors_release(&errors);
-}
-
-static void links_units_and_plants_are_read(void **state)
+static void a_bcd_counter_shows_its_digits_and_rolls_over(void **state)
 {
     (void)state;
-    struct sim_config *config = expect_good(
-        "seed: 7\nspeed: 60\n" UNIT
-        "      - {unit: 247, plant: leachate, map: \"@/config/maps/leachate-plc.csv\"}\n");
-    assert_int_equal(config->seed, 7);
-    assert_true(config->speed > 59.9 && config->speed < 60.1);
-    assert_int_equal(config->link_count, 1);
-    const struct sim_link_config *link = &config->links[0];
-    assert_string_equal(link->listen.host, "127.0.0.1");
-    assert_int_equal(link->unit_count, 2);
-    assert_int_equal(link->units[1].unit, 247);
-    assert_string_equal(link->units[1].model->name, "leachate");
-    assert_true(register_map_find(link->units[1].map, "level") >= 0);
-    assert_int_equal(config->incident_count, 0);
-    sim_config_free(config);
+    struct map_register reg = make_register("bcd48", "ABCDEF");
+    reg.scale = 0.0001;
+    reg.divisor = 10000;
+    reg.exact = false;
+    expect_back(&reg, 1243.1116, 1243.1116);
+    expect_back(&reg, 99999999.9999, 99999999.9999);
+    expect_back(&reg, 100000003.5, 3.5);
+    expect_back(&reg, -1, 0);
 }
 
-static void every_kind_of_incident_is_read(void **state)
+static void no_measurement_is_told_as_the_register_can(void **state)
 {
     (void)state;
-    struct sim_config *config =
-        expect_good(UNIT "scenario:\n"
-                         "  - {at: 1s, for: 2min, kind: add, variable: ch4, amount: 32}\n"
-                         "  - {at: 2s, for: 5s, kind: set, variable: p_in, amount: -1}\n"
-                         "  - {at: 0s, for: 5s, link: 0, unit: 1, kind: freeze, variable: flow}\n"
-                         "  - {at: 4s, for: 5s, kind: dead}\n"
-                         "  - {at: 5s, for: 5s, kind: exception}\n");
-    static const enum incident_kind kinds[] = {INCIDENT_ADD, INCIDENT_SET, INCIDENT_FREEZE,
-                                               INCIDENT_DEAD, INCIDENT_EXCEPTION};
-    assert_int_equal(config->incident_count, 5);
-    for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(config->incidents[i].kind, kinds[i]);
-        assert_int_equal(config->incidents[i].variable < 0, i >= 3);
-    }
-    assert_int_equal(config->incidents[0].at_ms, 1000);
-    assert_int_equal(config->incidents[0].for_ms, 120000);
-    assert_true(config->incidents[0].amount > 31.9 && config->incidents[0].amount < 32.1);
-    sim_config_free(config);
-}
-
-static void mistakes_tell_where_and_what(void **state)
-{
-    (void)state;
-    static const char *const cases[][2] = {
-        {"seed: -1\n" UNIT, "sim.yaml:1:7: "},
-        {"speed: 0\n" UNIT, "sim.yaml:1:8: "},
-        {"sped: 1\n" UNIT, "sim.yaml:1:1: "},
-        {"links:\n  - {listen: here, units: []}\n", "sim.yaml:2:14: 'here'; expected a numeric"},
-        {HEAD "      - {unit: 0, plant: gas, map: \"@/" MAP "\"}\n", "sim.yaml:4:16: "},
-        {HEAD "      - {unit: 248, plant: gas, map: \"@/" MAP "\"}\n", "sim.yaml:4:16: "},
-        {HEAD "      - {unit: 1, plant: reactor, map: \"@/" MAP "\"}\n",
-         "sim.yaml:4:26: no plant 'reactor'"},
-        {HEAD "      - {unit: 1, plant: gas}\n", "sim.yaml:4:9: "},
-        {HEAD "      - {unit: 1, plant: gas, map: absent.csv}\n", "absent.csv"},
-        {UNIT "scenario: now\n", "sim.yaml:5:11: "},
-        {UNIT "scenario:\n  - {at: 1s, for: 1s, kind: explode}\n", "sim.yaml:6:29: "},
-        {UNIT "scenario:\n  - {at: 1, for: 1s, kind: dead}\n", "sim.yaml:6:10: "},
-        {UNIT "scenario:\n  - {at: 1s, kind: dead}\n", "sim.yaml:6:5: "},
-        {UNIT "scenario:\n  - {at: 1s, for: 1s, unit: 2, kind: dead}\n",
-         "sim.yaml:6:5: there is no unit 2 on link 0"},
-        {UNIT "scenario:\n  - {at: 1s, for: 1s, link: 1, kind: dead}\n",
-         "sim.yaml:6:5: there is no unit 1 on link 1"},
-        {UNIT "scenario:\n  - {at: 1s, for: 1s, kind: set, variable: cod, amount: 1}\n",
-         "sim.yaml:6:5: plant gas has no variable 'cod'"},
-        {UNIT "scenario:\n  - {at: 1s, for: 1s, kind: freeze}\n",
-         "sim.yaml:6:5: plant gas has no variable ''"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++)
-        expect_mistake(cases[i][0], cases[i][1]);
-}
-
-static void all_mistakes_are_told_in_one_run(void **state)
-{
-    (void)state;
-    struct sim_config *config = NULL;
-    struct config_errors errors;
-    int err = load("speed: 0\n" HEAD "      - {unit: 300, plant: gas, map: \"@/" MAP "\"}\n"
-                   "      - {unit: 1, plant: none, map: \"@/" MAP "\"}\n",
-                   &config, &errors);
-    assert_int_equal(err, ERR_INVALID);
-    assert_int_equal(errors.count, 3);
-    const char *told = buffer_text(&errors.text);
-    assert_non_null(strstr(told, "sim.yaml:1:8: "));
-    assert_non_null(strstr(told, "sim.yaml:5:16: "));
-    assert_non_null(strstr(told, "sim.yaml:6:26: "));
-    config_errors_release(&errors);
+    struct map_register real = make_register("float32", "CDAB"), bcd = make_register("bcd16", "AB"),
+                        marked = make_register("int16", "AB"),
+                        plain = make_register("uint16", "AB");
+    uint16_t registers[8] = {0};
+    marked.sentinels[marked.sentinel_count++] = 0x8000;
+    assert_int_equal(there_and_back(&real, NAN, registers).cause, CAUSE_NOT_A_NUMBER);
+    assert_int_equal(there_and_back(&bcd, NAN, registers).cause, CAUSE_NOT_A_NUMBER);
+    assert_int_equal(there_and_back(&marked, NAN, registers).cause, CAUSE_SENSOR_FAULT);
+    /* Beyond its scale is all that is left to say. */
+    assert_true(double_same(there_and_back(&plain, NAN, registers).value.number, 65535));
+    assert_true(encode_can_say_nothing(&real) && encode_can_say_nothing(&bcd) &&
+                encode_can_say_nothing(&marked));
+    assert_false(encode_can_say_nothing(&plain));
 }
 
 int main(void)
@@ -344,10 +233,8 @@ int main(void)
         cmocka_unit_test(a_byte_leaves_its_registers_other_byte_alone),
         cmocka_unit_test(only_its_own_words_are_written),
         cmocka_unit_test(what_holds_no_number_is_refused_and_writes_nothing),
-        cmocka_unit_test(links_units_and_plants_are_read),
-        cmocka_unit_test(every_kind_of_incident_is_read),
-        cmocka_unit_test(mistakes_tell_where_and_what),
-        cmocka_unit_test(all_mistakes_are_told_in_one_run),
+        cmocka_unit_test(a_bcd_counter_shows_its_digits_and_rolls_over),
+        cmocka_unit_test(no_measurement_is_told_as_the_register_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,256 @@
+/*
+ * A recorded series: read with all its mistakes told, and played so that a reader who takes a whole
+ * row misses none and sees none twice.
+ */
+#include "drivers/modbus/decode.h"
+#include "drivers/simulator/player.h"
+#include "tests/unit/support/config_file.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAP                                                 \
+    "name,function,address,type,word_order,sentinel,time\n" \
+    "p,3,0,float32,ABCD,,\n"                                \
+    "t,3,2,int16,AB,-32768,\n"                              \
+    "on,1,5,bit,,,\n"                                       \
+    "total,3,20,bcd32,ABCD,,\n"                             \
+    "n,4,0,uint16,AB,,\n"                                   \
+    "clock,3,10,uint64,ABCDEFGH,,device\n"
+
+struct bed {
+    struct config_file file;
+    struct register_map *map;
+    struct replay_options options;
+    struct replay *replay;
+    struct config_errors errors;
+    uint16_t registers[64];
+    uint8_t bits[64];
+    struct player player;
+};
+
+static void begin(struct bed *bed, const char *csv)
+{
+    *bed = (struct bed){.options = {.time_column = "time", .zone = "+08:00"}};
+    config_errors_init(&bed->errors);
+    assert_int_equal(register_map_parse("m", MAP, strlen(MAP), &bed->map, &bed->errors), 0);
+    config_file_make(&bed->file, "series.csv", csv);
+    assert_int_equal(text_copy(bed->options.file, sizeof(bed->options.file), bed->file.path), 0);
+}
+
+static void load(struct bed *bed)
+{
+    if (replay_load(&bed->options, bed->map, &bed->replay, &bed->errors))
+        fail_msg("%s", buffer_text(&bed->errors.text));
+}
+
+static void play(struct bed *bed, double speed)
+{
+    player_init(&bed->player, bed->replay, bed->map, bed->registers, bed->bits, speed, 0);
+}
+
+static void end(struct bed *bed)
+{
+    config_file_remove(&bed->file);
+    replay_free(bed->replay);
+    register_map_free(bed->map);
+    config_errors_release(&bed->errors);
+}
+
+/* What a reader sees of a register. */
+static struct sample see(const struct bed *bed, const char *name)
+{
+    const struct map_register *reg =
+        register_map_at(bed->map, (size_t)register_map_find(bed->map, name));
+    struct sample sample = {0};
+    uint8_t wire[16];
+    for (int w = 0; w < reg->words; w++) {
+        wire[2 * w] = (uint8_t)(bed->registers[reg->address + w] >> 8);
+        wire[2 * w + 1] = (uint8_t)bed->registers[reg->address + w];
+    }
+    decode_registers(reg, wire, &sample);
+    return sample;
+}
+
+static double number(const struct bed *bed, const char *name)
+{
+    struct sample sample = see(bed, name);
+    assert_int_equal(sample.quality, QUALITY_GOOD);
+    return sample.value.number;
+}
+
+static void cells_go_to_the_registers_of_their_names(void **state)
+{
+    struct bed bed;
+    (void)state;
+    begin(&bed, "time,p,t,other\n2018-01-01 01:00:00,593.74,-5,x\n2018-01-01T02:00:00Z,1e3,7,y\n");
+    load(&bed);
+    assert_int_equal(replay_rows(bed.replay), 2);
+    assert_int_equal(replay_columns(bed.replay), 2);
+    assert_int_equal(replay_time(bed.replay, 0), 1514739600000); /* 01:00 at UTC+8 */
+    assert_int_equal(replay_time(bed.replay, 1), 1514772000000);
+    play(&bed, 0);
+    assert_true(fabs(number(&bed, "p") - 593.74) < 1e-4);
+    assert_true(fabs(number(&bed, "t") + 5) < 1e-9);
+    assert_true(fabs(number(&bed, "clock") - 1514739600000.0) < 0.5);
+    end(&bed);
+}
+
+static void a_row_stays_until_all_of_it_has_been_read(void **state)
+{
+    struct bed bed;
+    (void)state;
+    begin(&bed, "time,p,t\n2018-01-01 00:00:00,1,1\n2018-01-01 01:00:00,2,2\n2018-01-01 "
+                "02:00:00,3,3\n");
+    load(&bed);
+    play(&bed, 0);
+    player_read(&bed.player, 3, 0, 2); /* p */
+    player_read(&bed.player, 3, 0, 2);
+    player_read(&bed.player, 4, 0, 20); /* another function */
+    player_read(&bed.player, 3, 3, 10); /* not t, and not all of the clock */
+    assert_int_equal(bed.player.row, 0);
+    player_read(&bed.player, 3, 2, 1); /* t */
+    assert_int_equal(bed.player.row, 0);
+    player_read(&bed.player, 3, 10, 4); /* the clock */
+    assert_int_equal(bed.player.row, 1);
+    assert_true(fabs(number(&bed, "p") - 2) < 1e-9);
+    player_read(&bed.player, 3, 0, 14); /* all at once */
+    assert_int_equal(bed.player.row, 2);
+    assert_false(bed.player.finished);
+    player_read(&bed.player, 3, 0, 14);
+    assert_true(bed.player.finished);
+    assert_true(fabs(number(&bed, "p") - 3) < 1e-9); /* the last row stays */
+    player_step(&bed.player, 1000 * (int64_t)US_PER_S);
+    assert_int_equal(bed.player.row, 2); /* time moves nothing here */
+    end(&bed);
+}
+
+static void free_running_rows_follow_their_stamps(void **state)
+{
+    struct bed bed;
+    (void)state;
+    /* The recorder's clock went back once. */
+    begin(&bed, "time,p\n2018-01-01 00:00:00,1\n2018-01-01 01:00:00,2\n2018-01-01 "
+                "00:30:00,3\n2018-01-01 01:00:00,4\n");
+    load(&bed);
+    play(&bed, 3600);
+    player_step(&bed.player, 999999);
+    assert_int_equal(bed.player.row, 0);
+    player_step(&bed.player, 1000000); /* the second row has no time of its own */
+    assert_int_equal(bed.player.row, 2);
+    player_step(&bed.player, 1499999);
+    assert_int_equal(bed.player.row, 2);
+    player_step(&bed.player, 1500000);
+    assert_int_equal(bed.player.row, 3);
+    assert_true(bed.player.finished);
+    player_read(&bed.player, 3, 0, 20);
+    assert_int_equal(bed.player.row, 3);
+    end(&bed);
+}
+
+static void an_empty_cell_is_no_measurement(void **state)
+{
+    struct bed bed;
+    (void)state;
+    begin(&bed, "time,p,t,total\n2018-01-01 00:00:00,,,\n");
+    load(&bed);
+    play(&bed, 0);
+    assert_int_equal(see(&bed, "p").cause, CAUSE_NOT_A_NUMBER);
+    assert_int_equal(see(&bed, "t").cause, CAUSE_SENSOR_FAULT);
+    assert_int_equal(see(&bed, "total").cause, CAUSE_NOT_A_NUMBER);
+    end(&bed);
+}
+
+static void columns_are_scaled_and_summed(void **state)
+{
+    struct bed bed;
+    (void)state;
+    begin(&bed, "time,kPa,q\n2018-01-01 00:00:00,500,2.5\n2018-01-01 01:00:00,600,\n2018-01-01 "
+                "02:00:00,700,1.5\n");
+    bed.options.column_count = 2;
+    bed.options.columns[0] = (struct replay_column){.reg = "p", .column = "kPa", .scale = 0.001};
+    bed.options.columns[1] =
+        (struct replay_column){.reg = "total", .column = "q", .scale = 1000, .sum = true};
+    load(&bed);
+    assert_true(fabs(replay_value(bed.replay, 0, 0) - 0.5) < 1e-12);
+    assert_true(fabs(replay_value(bed.replay, 1, 1) - 2500) < 1e-9); /* nothing adds nothing */
+    assert_true(fabs(replay_value(bed.replay, 2, 1) - 4000) < 1e-9);
+    play(&bed, 0);
+    assert_true(fabs(number(&bed, "total") - 2500) < 1e-9);
+    end(&bed);
+}
+
+static void mistakes_are_told_with_their_places(void **state)
+{
+    static const struct {
+        const char *csv, *words;
+    } cases[] = {
+        {"time,p\n2018-01-01 00:00:00,x\n", ":2:21: 'x' in column 'p'; expected a number"},
+        {"time,p\nyesterday,1\n", ":2:1: 'yesterday' is no time"},
+        {"stamp,p\n2018-01-01 00:00:00,1\n", ":1:1: there is no column 'time'"},
+        {"time,z\n2018-01-01 00:00:00,1\n", "no column is named as a register of the map"},
+        {"time,n\n2018-01-01 00:00:00,\n", "but register 'n' (uint16) has no value for that"},
+        {"time,p\n", ": 0 rows; expected 1 to"},
+        {"time,p\n2018-01-01 00:00:00,\"1\n", "quote"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bed bed;
+        begin(&bed, cases[i].csv);
+        assert_int_equal(replay_load(&bed.options, bed.map, &bed.replay, &bed.errors), ERR_INVALID);
+        assert_null(bed.replay);
+        if (!strstr(buffer_text(&bed.errors.text), cases[i].words))
+            fail_msg("%s; expected %s", buffer_text(&bed.errors.text), cases[i].words);
+        end(&bed);
+    }
+}
+
+static void a_file_of_mistakes_is_not_told_line_by_line(void **state)
+{
+    struct bed bed;
+    char csv[20000] = "time,p\n";
+    (void)state;
+    for (int i = 0; i < 500; i++)
+        strncat(csv, "2018-01-01 00:00:00,bad\n", 100);
+    begin(&bed, csv);
+    assert_int_equal(replay_load(&bed.options, bed.map, &bed.replay, &bed.errors), ERR_INVALID);
+    assert_int_equal(bed.errors.count, 500);
+    assert_non_null(strstr(buffer_text(&bed.errors.text), ": and 480 more\n"));
+    end(&bed);
+}
+
+static void a_full_counter_begins_again(void **state)
+{
+    struct bed bed;
+    (void)state;
+    begin(&bed, "time,total\n2018-01-01 00:00:00,100000003\n");
+    load(&bed);
+    play(&bed, 0);
+    assert_true(fabs(number(&bed, "total") - 3) < 1e-9);
+    end(&bed);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cells_go_to_the_registers_of_their_names),
+        cmocka_unit_test(a_row_stays_until_all_of_it_has_been_read),
+        cmocka_unit_test(free_running_rows_follow_their_stamps),
+        cmocka_unit_test(an_empty_cell_is_no_measurement),
+        cmocka_unit_test(columns_are_scaled_and_summed),
+        cmocka_unit_test(mistakes_are_told_with_their_places),
+        cmocka_unit_test(a_file_of_mistakes_is_not_told_line_by_line),
+        cmocka_unit_test(a_full_counter_begins_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
