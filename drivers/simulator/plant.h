@@ -56,6 +56,7 @@ const struct plant_model *plant_model_at(size_t number);
 /* For error messages: "leachate, transfer …". */
 const char *plant_model_names(void);
 
+/* The same seed, time and model give the same plant. `at_ms` is UTC. */
 void plant_init(struct plant *plant, const struct plant_model *model, uint64_t seed, int64_t at_ms);
 
 /* Moves on to UTC ms `to_ms` and makes `shown` anew. Back, or on by more than a day, only sets the

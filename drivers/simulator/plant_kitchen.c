@@ -16,8 +16,8 @@
  *   acids          dA/dt = k1 B1 + k2 B2 - r A/(Ka + A) f(T) f(pH)      Monod
  *   gas            r A/(Ka + A) f(T) f(pH) comes out, sooner while the stirrer runs
  * More acids mean a lower pH and less methane, a lower pH slows the methane makers: fed too much
- * the digester sours, as real ones do. Heat: the feed and the walls cool, the boiler's loop heats
- * by a two-point controller.
+ * the digester sours, as real ones do; then the feed waits. Heat: the feed and the walls cool, the
+ * boiler's loop heats by a two-point controller.
  *
  * Gas: headspace and holder are two volumes, dp/dt = p0/V (Q in - Q out); between them a pipe,
  * Q = k sqrt(dp). The holder is a double membrane with a blower: its pressure is nearly constant
@@ -150,7 +150,7 @@ static const struct instrument instruments[VARIABLES] = {
 #define FAST_SHARE       0.6
 #define FAST_PER_H       0.2
 #define SLOW_PER_H       0.008
-#define MAKERS_M3H       480.0 /* what the methane makers can */
+#define MAKERS_M3H       600.0 /* what the methane makers can */
 #define ACIDS_HALF       300.0
 #define DIGESTER_AREA_M2 200.0
 #define DIGESTER_M3      2000.0
@@ -181,7 +181,7 @@ static void begin(struct plant *plant, const struct plant_time *time)
     v[BUFFER] = 2.8;
     v[TEMPERATURE] = SET_DEGC + 0.1 * (noise_uniform(&plant->process_noise) - 0.5);
     v[LEVEL] = x[LIQUID_M] = 10;
-    v[PH] = 7.45;
+    v[PH] = 7.55;
     v[CH4] = 60;
     v[H2S] = x[SULPHUR] = 320;
     v[STIRRER] = 1;
@@ -196,7 +196,7 @@ static void begin(struct plant *plant, const struct plant_time *time)
     x[RICHNESS] = 1;
     x[FAST] = 265 * FAST_SHARE / FAST_PER_H;
     x[SLOW] = 265 * (1 - FAST_SHARE) / SLOW_PER_H;
-    x[ACIDS] = 370;
+    x[ACIDS] = 240;
     x[ENGINE_M3H] = 225;
 }
 
@@ -232,9 +232,9 @@ static void receive(struct plant *plant, const struct plant_time *time)
 static void feed(struct plant *plant, const struct plant_time *time)
 {
     double *v = plant->values, *x = plant->hidden;
-    /* Longer turns the more there is to feed. */
-    double turn_s = FEED_EACH_S * limit(0.16 * v[BUFFER] / 3, 0, 0.4);
-    bool turn = (double)(time->local_s % FEED_EACH_S) < turn_s && v[BUFFER] > 0.3;
+    /* Longer turns the more there is to feed; none while the digester is sour. */
+    double turn_s = FEED_EACH_S * limit(0.16 * v[BUFFER] / 3, 0, 0.21);
+    bool turn = (double)(time->local_s % FEED_EACH_S) < turn_s && v[BUFFER] > 0.3 && v[PH] > 6.9;
     v[FEED] = turn && plant->disturbances[FEED_STOP] < 0.5;
     double runs = FEED_M3H * v[FEED] * (1 + 0.01 * noise_normal(&plant->process_noise));
     v[FEED_FLOW] = lag(v[FEED_FLOW], runs, 4, time->dt_s);

@@ -295,6 +295,7 @@ static void equalise(struct plant *plant, const struct plant_time *time)
     v[FEED] = lag(v[FEED], runs, 6, time->dt_s);
     if (!is_on(v[PUMP]) && v[FEED] < 0.05)
         v[FEED] = 0;
+    /* What comes into a full tank runs over. */
     double fills_m3 = volume(v[INFLOW] - v[FEED], time->dt_s);
     v[LEVEL] = limit(v[LEVEL] + fills_m3 / TANK_AREA_M2, 0, TANK_DEPTH_M);
     v[FEED_TOTAL] += volume(v[FEED], time->dt_s);

@@ -7,10 +7,10 @@
 /*
  * Design notes
  *
- * Lorries come by a daily schedule as a Poisson process, queue for one bay, tip, and are
- * weighed out: the weighbridge's total grows by each load. Waste lies in the pit until the
- * compactor, switched by how much lies there, presses it into containers and squeezes leachate out
- * of it. The sump is pumped by level into a tank, the tank by a road tanker on working hours.
+ * Lorries come by a daily schedule as a Poisson process, queue for one bay, tip, and are weighed
+ * out: the weighbridge's total grows by each load. Waste lies in the pit until the compactor,
+ * switched by how much lies there, presses it into containers and squeezes leachate out of it. The
+ * sump is pumped by level into a tank, the tank by a road tanker on working hours.
  *
  * Each gas of the hall is one stirred volume, V dc/dt = source - Q (c - c outside). Sources follow
  * the waste that lies there, the pressing, the moved leachate, and the season. Q is the natural
@@ -84,6 +84,7 @@ enum {
     SQUEEZED, /* m3/h */
     PUMPED,   /* m3/h, sump to tank */
     TOWN,     /* dB, wanders about 0 */
+    WEATHER,  /* K, wanders about 0 */
 };
 
 /* Electrochemical cells (H2S, NH3), catalytic or infrared methane, scattered light (dust), a class
@@ -117,7 +118,7 @@ static const struct instrument instruments[VARIABLES] = {
 };
 
 #define HALL_M3        3000.0
-#define NATURAL_M3H    2500.0
+#define NATURAL_M3H    2000.0
 #define FAN_M3H        24000.0
 #define DOOR_M3H       15000.0
 #define H2S_OUTSIDE    0.02
@@ -293,7 +294,9 @@ static void air(struct plant *plant, const struct plant_time *time)
     v[PM10] = mix(v[PM10], x[BACKGROUND], stirred - settles, air_m3h, dt_s);
 
     double day = cos(6.283185307 * (time->hour - 15) / 24);
-    v[TEMPERATURE] = lag(v[TEMPERATURE], 17.5 + 10.5 * time->season + 3 * day, 5400, dt_s);
+    x[WEATHER] = noise_wander(noise, x[WEATHER], 0, 2.5, 2.5 * DAY_S, dt_s);
+    double outside = 17.5 + 9.5 * time->season + 3 * day + x[WEATHER];
+    v[TEMPERATURE] = lag(v[TEMPERATURE], outside, 5400, dt_s);
 }
 
 static double energy(double decibel)

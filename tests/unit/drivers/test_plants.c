@@ -143,10 +143,10 @@ static const struct {
     {"transfer", "compactor", 0, 1, false},
     {"transfer", "fan2", 0, 1, false},
     {"transfer", "sump_pump", 0, 1, false},
-    {"transfer", "tank_level", 0.2, 2.6, false},
+    {"transfer", "tank_level", 0.2, 2.7, false},
     {"transfer", "trucks_today", 0, 90, false},
     {"transfer", "compactor_pressure", 0, 25, false},
-    {"transfer", "temp", 0, 38, false},
+    {"transfer", "temp", -10, 45, false},
     {"transfer", "door", 0, 1, false},
     {"gas", "p_in", 1300, 1600, false},
     {"gas", "p_out1", 280, 312, false},
@@ -203,7 +203,7 @@ static void a_month_of(const char *model, uint64_t seed, int day)
     double least[COUNT(bounds)], most[COUNT(bounds)], before[COUNT(totals)];
     plant_bed_begin(&bed, model, seed, day, 0);
     for (size_t i = 0; i < COUNT(bounds); i++)
-        least[i] = INFINITY, most[i] = -INFINITY;
+        least[i] = HUGE_VAL, most[i] = -HUGE_VAL;
     for (size_t i = 0; i < COUNT(totals); i++)
         if (strcmp(totals[i].model, model) == 0)
             before[i] = plant_bed_value(&bed, totals[i].variable);

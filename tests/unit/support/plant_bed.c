@@ -68,7 +68,7 @@ double plant_bed_shown(const struct plant_bed *bed, const char *variable)
 struct plant_span plant_bed_watch(struct plant_bed *bed, const char *variable, int64_t seconds)
 {
     int number = number_of(bed, variable);
-    struct plant_span span = {.least = INFINITY, .most = -INFINITY};
+    struct plant_span span = {.least = HUGE_VAL, .most = -HUGE_VAL};
     for (int64_t i = 0; i < seconds; i++) {
         plant_bed_run(bed, 1);
         double value = bed->plant.values[number];
