@@ -302,7 +302,6 @@ static void station(struct plant *plant, const struct plant_time *time)
 static void begin(struct plant *plant, const struct plant_time *time)
 {
     double *v = plant->values, *x = plant->hidden;
-    v[P_IN] = 1470;
     v[TEMPERATURE] = ground(time);
     v[CH4] = CH4_NORMAL;
     v[VOLUME] = 12345686.5;
@@ -318,6 +317,7 @@ static void begin(struct plant *plant, const struct plant_time *time)
         v[r->pressure] = r->set_kpa - fmax(0, x[PASS_1 + i] - r->seat_m3h) / r->gain;
     }
     v[FLOW] = x[PASS_1] + x[PASS_1 + 1];
+    v[P_IN] = INLET_KPA - 0.07 * v[FLOW];
     cross(plant);
 }
 

@@ -158,7 +158,8 @@ static void begin(struct plant *plant, const struct plant_time *time)
         v[TRUCKS] += schedule[hour] * weekly[time->weekday];
     v[TRUCKS] = floor(v[TRUCKS]);
     x[DAY] = (double)(time->local_s / DAY_S);
-    x[PIT_T] = working ? 5 : 0.5;
+    x[PIT_T] = working ? 8 : 0.5;
+    x[QUEUE] = working;
     v[FAN] = working;
     v[H2S] = 1.6;
     v[NH3] = 3.0;

@@ -61,11 +61,11 @@ static void mondays_bring_more_than_sundays(void **state)
     struct plant_bed bed;
     double monday = 0, sunday = 0;
     plant_bed_begin(&bed, "transfer", 3, 0, 0);
-    for (int week = 0; week < 12; week++) {
+    for (int week = 0; week < 8; week++) {
         monday += tonnes_of_day(&bed, 7 * week);
         sunday += tonnes_of_day(&bed, 7 * week + 6);
     }
-    expect_between("Monday to Sunday", monday / sunday, 1.15, 1.65);
+    expect_between("Monday to Sunday", monday / sunday, 1.1, 1.7);
 }
 
 static void nights_are_quiet(void **state)
