@@ -295,7 +295,7 @@ static void station(struct plant *plant, const struct plant_time *time)
     v[CH4] += (source - ROOM_AIR_M3H * v[CH4]) / ROOM_M3 * time->dt_s / 3600 +
               0.004 * noise_normal(noise);
     v[CH4] = fmax(0, v[CH4]);
-    /* A lithium cell: flat for years, less when cold. */
+    /* A lithium cell: a tenth of a volt a year. */
     v[BATTERY] = fmax(2.5, v[BATTERY] - 3.5e-9 * time->dt_s);
 }
 

@@ -207,6 +207,7 @@ static void receive(struct plant *plant, const struct plant_time *time)
     double *v = plant->values, *x = plant->hidden;
     struct noise *noise = &plant->process_noise;
     double lorries = plant_profile(brought, time->hour) * weekly[time->weekday] / 5; /* an hour */
+    /* A full hopper sends lorries elsewhere. */
     bool room = x[HOPPER_T] < HOPPER_MOST_T - 8;
     if (x[LOAD_LEFT_T] <= 0 && room && noise_uniform(noise) < lorries * time->dt_s / 3600) {
         x[LOAD_LEFT_T] = nearbyint((3.5 + 3 * noise_uniform(noise)) * 50) / 50;
@@ -229,6 +230,19 @@ static void receive(struct plant *plant, const struct plant_time *time)
     x[RICHNESS] = noise_wander(noise, x[RICHNESS], 1, 0.06, DAY_S, time->dt_s);
 }
 
+/* The digester's level: what is fed, what is drawn off, what foams. */
+static void fill(struct plant *plant, double fed_m3, const struct plant_time *time)
+{
+    double *v = plant->values, *x = plant->hidden;
+    x[DRAIN] = latch(x[DRAIN], x[LIQUID_M], 10.06, 9.97);
+    double drawn_m3 = volume(20 * x[DRAIN], time->dt_s);
+    x[LIQUID_M] += (fed_m3 - drawn_m3) / DIGESTER_AREA_M2;
+    double foams = limit(plant->disturbances[FOAMING], 0, 1.5);
+    x[FOAM_M] = lag(x[FOAM_M], foams, foams > x[FOAM_M] ? 1200 : 2400, time->dt_s);
+    double ripples = 0.01 + 0.1 * x[FOAM_M];
+    v[LEVEL] = x[LIQUID_M] + x[FOAM_M] + ripples * 0.3 * noise_normal(&plant->process_noise);
+}
+
 static void feed(struct plant *plant, const struct plant_time *time)
 {
     double *v = plant->values, *x = plant->hidden;
@@ -242,17 +256,9 @@ static void feed(struct plant *plant, const struct plant_time *time)
         v[FEED_FLOW] = 0;
     double fed_m3 = volume(v[FEED_FLOW], time->dt_s);
     v[BUFFER] = fmax(0, v[BUFFER] - fed_m3 / BUFFER_AREA_M2);
-
-    x[DRAIN] = latch(x[DRAIN], x[LIQUID_M], 10.06, 9.97);
-    double drawn_m3 = volume(20 * x[DRAIN], time->dt_s);
-    x[LIQUID_M] += (fed_m3 - drawn_m3) / DIGESTER_AREA_M2;
-    double foams = limit(plant->disturbances[FOAMING], 0, 1.5);
-    x[FOAM_M] = lag(x[FOAM_M], foams, foams > x[FOAM_M] ? 1200 : 2400, time->dt_s);
-    double ripples = 0.01 + 0.1 * x[FOAM_M];
-    v[LEVEL] = x[LIQUID_M] + x[FOAM_M] + ripples * 0.3 * noise_normal(&plant->process_noise);
-
     x[FAST] += fed_m3 * YIELD_M3 * FAST_SHARE * x[RICHNESS];
     x[SLOW] += fed_m3 * YIELD_M3 * (1 - FAST_SHARE) * x[RICHNESS];
+    fill(plant, fed_m3, time);
 }
 
 /* ---- digester ---- */
