@@ -53,7 +53,9 @@ static int add_point(struct edge_points *points, const struct edge_config *confi
     copy_name(info, from->description && from->description[0] ? from->description : from->name);
     int err = text_copy(info->unit, sizeof(info->unit), from->unit);
     if (!err)
-        err = text_copy(info->type, sizeof(info->type), from->type_name);
+        /* One bit of a word is a bit to whoever reads it. */
+        err = text_copy(info->type, sizeof(info->type),
+                        from->bit != REGISTER_WHOLE_WORD ? "bit" : from->type_name);
     if (!err)
         err = text_copy(info->site, sizeof(info->site), config->site);
     if (!err)

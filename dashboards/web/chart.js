@@ -8,6 +8,7 @@ import { POINTERS } from './gauge.js';
 
 const LEFT = 52;
 const RIGHT = 10;
+const TICK_HALF = 18; // of a clock time's width
 const TOP = 10;
 const BOTTOM = 34;
 const LANE = 6; // quality, below the plot
@@ -65,8 +66,11 @@ export class Chart {
     const step = STEPS.find((n) => (to - from) / n <= most) || STEPS[STEPS.length - 1];
     const parts = [];
     for (let at = Math.ceil((from + ZONE) / step) * step - ZONE; at <= to; at += step) {
+      // The last label stays within the picture.
+      const last = this.x(at) > this.right - TICK_HALF;
       parts.push(s('line', { class: 'grid', x1: this.x(at), x2: this.x(at), y1: TOP, y2: this.bottom }),
-        s('text', { class: 'tick', x: this.x(at), y: this.height - 8, 'text-anchor': 'middle' }, clockTime(at, false)));
+        s('text', { class: 'tick', x: last ? this.right + RIGHT : this.x(at), y: this.height - 8, 'text-anchor': last ? 'end' : 'middle' },
+          clockTime(at, false)));
     }
     for (const { value, text } of ticks(this.low, this.high, Math.max(2, Math.floor((this.bottom - TOP) / 45)))) {
       parts.push(s('line', { class: 'grid', x1: LEFT, x2: this.right, y1: this.y(value), y2: this.y(value) }),

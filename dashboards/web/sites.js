@@ -66,6 +66,18 @@ class Line {
 const worstOf = (alarms) => alarms.reduce((worst, alarm) =>
   (!worst || prioNumber(alarm.priority) < prioNumber(worst.priority) ? alarm : worst), null);
 
+// Where a site has several units, each has its name above its points.
+function byUnit(lines) {
+  const units = new Map();
+  for (const line of lines) {
+    const unit = line.point.id.split('.').at(-2) || '';
+    if (!units.has(unit)) units.set(unit, []);
+    units.get(unit).push(line.node);
+  }
+  if (units.size < 2) return [...units.values()].flat();
+  return [...units].flatMap(([unit, nodes]) => [h('h4', {}, word('unit', unit)), ...nodes]);
+}
+
 class Card {
   constructor(store, site, points, hrefOf) {
     Object.assign(this, { store, site });
@@ -74,7 +86,7 @@ class Card {
     this.state = h('span', { class: 'state' });
     this.node = h('section', { class: 'card', 'data-site': site, 'aria-label': siteName(site) },
       h('h3', {}, this.mark, h('span', { class: 'site-name' }, siteName(site)), this.state),
-      this.lines.map((line) => line.node));
+      byUnit(this.lines));
     this.alarmsChanged();
   }
 
