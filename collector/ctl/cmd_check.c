@@ -181,9 +181,10 @@ static void check_central(struct check *check)
         paths[i] = config->rule_files[i];
     check_rule_files(check, paths, config->rule_file_count, &alarms);
     if (!check->errors.count)
-        fprintf(check->out, "%s: good: centre '%s', %zu rule files, %zu alarms, %zu webhooks\n",
-                check->path, config->centre, config->rule_file_count, alarms,
-                config->webhook_count);
+        fprintf(check->out,
+                "%s: good: centre '%s', %zu rule files, %zu alarms, %zu webhooks, %zu stores\n",
+                check->path, config->centre, config->rule_file_count, alarms, config->webhook_count,
+                config->store_count);
     central_config_free(config);
 }
 

@@ -26,7 +26,7 @@ static const struct config_key file_keys[] = {
     {"rules", CONFIG_SUBTREE, offsetof(struct file_yaml, rules), 0, 0, 0, "", NULL, true,
      "files of alarm rules", "报警规则文件"},
     {"stores", CONFIG_SUBTREE, offsetof(struct file_yaml, stores), 0, 0, 0, "", NULL, false,
-     "where history is kept; the embedded store when left out", "历史库，省略为内置"},
+     "where history is kept beside the embedded store", "内置之外的历史库"},
     {"webhooks", CONFIG_SUBTREE, offsetof(struct file_yaml, webhooks), 0, 0, 0, "", NULL, true,
      "where alarms are delivered", "报警推送地址"},
     {"operator", CONFIG_SUBTREE, offsetof(struct file_yaml, operator_), 0, 0, 0, "", NULL, true,
@@ -64,18 +64,6 @@ static const struct config_key webhook_keys[] = {
      "http:// or https:// address that takes a JSON POST", "接收 JSON POST 的地址"},
     {"secret_file", CONFIG_PATH, offsetof(struct webhook_config, secret_file), FILE_PATH_SIZE, 0, 0,
      "", NULL, true, "a file that holds the secret its requests are signed with", "签名密钥文件"},
-    {0},
-};
-
-static const char *const store_words[] = {"embedded", NULL};
-
-struct store_yaml {
-    int kind;
-};
-
-static const struct config_key store_keys[] = {
-    {"kind", CONFIG_CHOICE, offsetof(struct store_yaml, kind), 0, 0, 0, NULL, store_words, false,
-     "embedded: in the data folder", "embedded 为内置"},
     {0},
 };
 
@@ -140,18 +128,51 @@ static void read_webhooks(const struct yaml_tree *tree, const struct yaml_node *
     }
 }
 
+/* Figures name a store beside these. */
+static bool is_reserved(const char *name)
+{
+    return strcmp(name, "historian") == 0 || strcmp(name, "alarm") == 0;
+}
+
+/* Puts an outside store behind the others; the embedded one is there already. */
+static void add_store(const struct yaml_tree *tree, const struct yaml_node *node,
+                      const struct store_config *store, struct central_config *config,
+                      struct config_errors *errors)
+{
+    for (size_t i = 0; i < config->store_count; i++)
+        if (strcmp(config->stores[i].name, store->name) == 0)
+            yaml_complain(tree, node, errors, "store '%s' is there already; give it a `name`",
+                          store->name);
+    if (is_reserved(store->name))
+        yaml_complain(tree, node, errors, "a store cannot be named '%s': a reader of ours is",
+                      store->name);
+    if (config->store_count == CENTRAL_STORES_MAX)
+        yaml_complain(tree, node, errors, "at most %d stores beside the embedded one",
+                      OUTSIDE_STORES_MAX);
+    else
+        config->stores[config->store_count++] = *store;
+}
+
 static void read_stores(const struct yaml_tree *tree, const struct yaml_node *node,
                         struct central_config *config, struct config_errors *errors)
 {
-    config->store_count = 0;
+    bool embedded = false;
     if (!is_list(tree, node, CENTRAL_STORES_MAX, "stores", errors))
         return;
     if (!node->count)
-        yaml_complain(tree, node, errors, "no store: history must be kept somewhere");
+        yaml_complain(tree, node, errors,
+                      "no store in the list; leave it out for the embedded one");
     for (const struct yaml_node *child = node->first; child; child = child->next) {
-        struct store_yaml store = {0};
-        config_read(tree, child, store_keys, &store, errors);
-        config->stores[config->store_count++] = (struct store_config){(enum store_kind)store.kind};
+        struct store_config store;
+        size_t before = errors->count;
+        store_config_read(tree, child, &store, errors);
+        if (errors->count > before)
+            continue;
+        if (store.kind != STORE_EMBEDDED)
+            add_store(tree, child, &store, config, errors);
+        else if (embedded)
+            yaml_complain(tree, child, errors, "the embedded store is there already");
+        embedded |= store.kind == STORE_EMBEDDED;
     }
 }
 
@@ -174,7 +195,7 @@ static void read_tree(const struct yaml_tree *tree, const char *path, struct cen
     struct file_yaml file = {0};
     config_read(tree, yaml_root(tree), file_keys, &file, errors);
     *config = file.config;
-    config->stores[0] = (struct store_config){STORE_EMBEDDED};
+    config->stores[0] = (struct store_config){.kind = STORE_EMBEDDED, .name = "embedded"};
     config->store_count = 1;
     if (text_copy(config->file, sizeof(config->file), path)) {
         yaml_complain(tree, NULL, errors, "its path is too long");
@@ -256,7 +277,7 @@ void central_config_print(const struct central_config *config, struct buffer *ou
     }
     buffer_append_text(out, "stores:\n");
     for (size_t i = 0; i < config->store_count; i++)
-        buffer_printf(out, "  - {kind: %s}\n", store_words[config->stores[i].kind]);
+        store_config_print(&config->stores[i], out);
     buffer_append_text(out, config->webhook_count ? "webhooks:\n" : "webhooks: []\n");
     for (size_t i = 0; i < config->webhook_count; i++) {
         buffer_append_text(out, "  -\n");

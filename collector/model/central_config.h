@@ -7,25 +7,19 @@
 #include "base/sockets.h"
 #include "model/broker_config.h"
 #include "model/config_yaml.h"
+#include "model/store_config.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 #define CENTRAL_RULE_FILES_MAX 100
 #define CENTRAL_WEBHOOKS_MAX   20
-#define CENTRAL_STORES_MAX     1 /* the kinds there are */
+#define CENTRAL_STORES_MAX     (1 + OUTSIDE_STORES_MAX)
 
 struct webhook_config {
     char name[65];
     char url[512];
     char secret_file[FILE_PATH_SIZE]; /* "": requests are not signed */
-};
-
-/* Where history is kept. Stores outside this program come with their own keys. */
-enum store_kind { STORE_EMBEDDED };
-
-struct store_config {
-    enum store_kind kind;
 };
 
 struct central_config {
@@ -38,7 +32,7 @@ struct central_config {
     char web[FILE_PATH_SIZE]; /* folder of the web application; "": none */
     char (*rule_files)[FILE_PATH_SIZE];
     size_t rule_file_count;
-    struct store_config stores[CENTRAL_STORES_MAX]; /* the embedded one unless it says otherwise */
+    struct store_config stores[CENTRAL_STORES_MAX]; /* the embedded one stands first */
     size_t store_count;
     struct webhook_config *webhooks;
     size_t webhook_count;

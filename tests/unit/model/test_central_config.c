@@ -137,7 +137,7 @@ static void mistakes_point_at_their_place(void **state)
     expect_mistake(HEAD "rules: [a.yaml, [b]]\n", ":3:17: expected a file's path");
     expect_mistake(HEAD "rules: ['']\n", ":3:9: expected a file's path");
     expect_mistake(HEAD "stores: [{kind: oracle}]\n", ":3:17: 'oracle'; expected one of embedded");
-    expect_mistake(HEAD "stores: []\n", ":3:9: no store");
+    expect_mistake(HEAD "stores: []\n", ":3:9: no store in the list");
     expect_mistake(HEAD "webhooks: [{name: w, url: \"ftp://x\"}]\n",
                    ":3:27: 'ftp://x'; expected an http://");
     expect_mistake(HEAD "webhooks: [{name: w, url: \"http://x\"}, {name: w, url: \"http://y\"}]\n",
