@@ -5,6 +5,7 @@
 #include "central/api_history.h"
 #include "central/api_stream.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -202,13 +203,27 @@ static void add_cause(struct json_writer *json, bool bad, const char *cause, boo
     *ret_sick |= bad;
 }
 
+/* The embedded store has it all the same: what an outside one lacks makes nobody ill. */
+static void add_outside(struct json_writer *json, const struct api_figures *figures,
+                        bool *ret_strained)
+{
+    for (size_t i = 0; i < figures->outside_count; i++) {
+        const struct outside_figures *store = &figures->outside[i];
+        char cause[128];
+        snprintf(cause, sizeof(cause), "store_%s:%s", store->status.trouble, store->name);
+        add_cause(json, store->status.trouble[0], cause, ret_strained);
+        snprintf(cause, sizeof(cause), "store_behind:%s", store->name);
+        add_cause(json, store->status.lag > LAG_UNHEALTHY, cause, ret_strained);
+    }
+}
+
 static void get_health(struct call *call)
 {
     struct api_figures figures = {0};
     call->api->figures(call->api->self, &figures);
     struct buffer causes;
     struct json_writer json;
-    bool sick = false;
+    bool sick = false, strained = false;
     buffer_init(&causes, BODY_MAX);
     json_writer_init(&json, &causes);
     json_begin_array(&json);
@@ -216,9 +231,13 @@ static void get_health(struct call *call)
     add_cause(&json, figures.journal_error != 0, "journal_takes_nothing", &sick);
     add_cause(&json, figures.historian_lag > LAG_UNHEALTHY, "historian_behind", &sick);
     add_cause(&json, figures.alarm_lag > LAG_UNHEALTHY, "alarms_behind", &sick);
+    add_outside(&json, &figures, &strained);
     json_end_array(&json);
     struct buffer *out = http_begin(call->response, sick ? 503 : 200, "application/json");
-    buffer_printf(out, "{\"status\":\"%s\",\"causes\":%s}", sick ? "sick" : "well",
+    buffer_printf(out, "{\"status\":\"%s\",\"causes\":%s}",
+                  sick       ? "sick"
+                  : strained ? "strained"
+                             : "well",
                   buffer_text(&causes));
     buffer_release(&causes);
 }
@@ -228,6 +247,49 @@ static void metric(struct buffer *out, const char *name, const char *type, const
 {
     buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
                   (unsigned long long)value);
+}
+
+/* A figure of each outside store. */
+static void outside_metric(struct buffer *out, const struct api_figures *figures, const char *name,
+                           const char *type, const char *help, size_t offset)
+{
+    if (figures->outside_count)
+        buffer_printf(out, "# HELP chengmai_store_%s %s\n# TYPE chengmai_store_%s %s\n", name, help,
+                      name, type);
+    for (size_t i = 0; i < figures->outside_count; i++) {
+        const struct outside_figures *store = &figures->outside[i];
+        uint64_t value;
+        memcpy(&value, (const char *)&store->status + offset, sizeof(value));
+        buffer_printf(out, "chengmai_store_%s{store=\"%s\"} %llu\n", name, store->name,
+                      (unsigned long long)value);
+    }
+}
+
+static void outside_metrics(struct buffer *out, const struct api_figures *figures)
+{
+    static const struct {
+        const char *name, *type, *help;
+        size_t offset;
+    } rows[] = {
+        {"lag_records", "gauge", "Journal records an outside store has yet to take.",
+         offsetof(struct outside_status, lag)},
+        {"points_total", "counter", "Samples it took; written again, they count again.",
+         offsetof(struct outside_status, points)},
+        {"dead_letters_total", "counter", "Samples it will never take, set aside.",
+         offsetof(struct outside_status, dead_letters)},
+        {"too_old_total", "counter", "Samples refused by its retention.",
+         offsetof(struct outside_status, too_old)},
+        {"thrown_away_total", "counter", "Rows it said yes to and did not keep, by its own count.",
+         offsetof(struct outside_status, thrown_away)},
+        {"moved_stamps_total", "counter", "Samples moved to the next free millisecond.",
+         offsetof(struct outside_status, moved_stamps)},
+        {"rewinds_total", "counter",
+         "Its restarts, after which the last minutes were written again.",
+         offsetof(struct outside_status, rewinds)},
+        {"up", "gauge", "1 while it takes what it is sent.", offsetof(struct outside_status, up)},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        outside_metric(out, figures, rows[i].name, rows[i].type, rows[i].help, rows[i].offset);
 }
 
 static void get_metrics(struct call *call)
@@ -267,6 +329,10 @@ static void get_metrics(struct call *call)
                   "chengmai_reader_lag_records{reader=\"historian\"} %llu\n"
                   "chengmai_reader_lag_records{reader=\"alarm\"} %llu\n",
                   (unsigned long long)figures.historian_lag, (unsigned long long)figures.alarm_lag);
+    for (size_t i = 0; i < figures.outside_count; i++)
+        buffer_printf(out, "chengmai_reader_lag_records{reader=\"%s\"} %llu\n",
+                      figures.outside[i].name, (unsigned long long)figures.outside[i].status.lag);
+    outside_metrics(out, &figures);
 }
 
 /* ---- routes ---- */

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "central/live.h"
 #include "central/office.h"
+#include "central/outside_stores.h"
 #include "net/http.h"
 
 /* The centre's figures at one instant, for /health and /metrics. */
@@ -18,6 +19,8 @@ struct api_figures {
     uint64_t journal_bytes;
     uint64_t mqtt_dropped;
     uint64_t sent, send_failures;
+    struct outside_figures outside[OUTSIDE_STORES_MAX];
+    size_t outside_count;
     bool broker_connected;
     int journal_error;
 };

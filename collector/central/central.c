@@ -13,6 +13,7 @@
 #include "central/live.h"
 #include "central/office.h"
 #include "central/outbox_drain.h"
+#include "central/outside_stores.h"
 #include "central/preload.h"
 #include "central/sender.h"
 #include "model/central_config.h"
@@ -36,7 +37,8 @@
  * Design notes
  *
  *   broker ──> ingest ──journal──> alarm ──events.db──> sender
- *                ^          └────> historian ──> history.db
+ *                ^          ├────> historian ──> history.db
+ *                │          └────> outside stores, a thread each
  *   office.db, sender.db: outboxes, drained by ingest
  *
  * Every thread is a worker around a step; the journal wakes its readers after each commit. What the
@@ -66,6 +68,7 @@ struct central {
     struct sender_db *sender_reader;
     struct outbox_drain office_drain, sender_drain;
     struct historian *historian;
+    struct outside_stores *outside;
     struct alarm_reader *alarms;
     struct sender *sender;
     struct api api;
@@ -222,6 +225,7 @@ static void on_durable(void *self)
     struct central *central = self;
     wake(central->alarm_worker);
     wake(central->historian_worker);
+    outside_stores_wake(central->outside);
 }
 
 static void on_notification(void *self)
@@ -263,6 +267,7 @@ static void get_figures(void *self, struct api_figures *ret_figures)
     ret_figures->mqtt_dropped = mqtt_dropped(central->mqtt);
     ret_figures->sent = sender.accepted;
     ret_figures->send_failures = sender.failed;
+    ret_figures->outside_count = outside_stores_figures(central->outside, ret_figures->outside);
     journal_bytes(central->journal, &ret_figures->journal_bytes, &received);
 }
 
@@ -429,6 +434,9 @@ static int open_all(struct central *central, struct message *message)
     if (!err)
         err = historian_open(central->history_path, central->journal, &central->historian, message);
     if (!err)
+        err = outside_stores_open(central->config, central->journal, central->history_path,
+                                  &central->outside, message);
+    if (!err)
         err = preload(central->live, central->history_path, message);
     if (!err)
         err = open_alarms(central, message);
@@ -473,6 +481,9 @@ static int start(struct central *central, struct message *message)
         worker_start("historian", historian_step, central->historian, clock, -1);
     central->sender_worker = worker_start("sender", sender_step, central->sender, clock, -1);
     central->alarm_worker = worker_start("alarm", alarm_reader_step, central->alarms, clock, -1);
+    err = outside_stores_start(central->outside, clock, message);
+    if (err)
+        return err;
     central->ingest_worker =
         worker_start("ingest", ingest_thread, central, clock, mqtt_fd(central->mqtt));
     if (!central->historian_worker || !central->sender_worker || !central->alarm_worker ||
@@ -510,6 +521,7 @@ static void stop(struct central *central)
     worker_stop(central->alarm_worker);
     worker_stop(central->historian_worker);
     worker_stop(central->sender_worker);
+    outside_stores_stop(central->outside);
     outbox_drain_release(&central->office_drain);
     outbox_drain_release(&central->sender_drain);
     office_db_close(central->office_reader);
@@ -517,6 +529,7 @@ static void stop(struct central *central)
     sender_close(central->sender);
     office_close(central->office);
     alarm_reader_close(central->alarms);
+    outside_stores_close(central->outside);
     historian_close(central->historian);
     ingest_free(central->ingest);
     dead_letters_close(central->letters);
