@@ -71,7 +71,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 .PHONY: run
-run: deps-run ## build and start a whole county: broker, simulated plants, three edges, centre (RUN_FOR=60s STORE=embedded)
+run: deps-run ## build and start a whole county: broker, simulated plants, three edges, centre (RUN_FOR=60s STORE=embedded|influxdb|victoriametrics)
 	$(Q)$(MAKE_QUIET) compile
 	$(Q)RUN_FOR='$(RUN_FOR)' STORE='$(or $(STORE),embedded)' config/demo/run.sh
 
@@ -90,11 +90,11 @@ deps: deps-test ## install every Debian package that building, running and testi
 deps-build:
 	$(Q)$(PACKAGES_SH) build
 deps-run:
-	$(Q)$(PACKAGES_SH) build run
+	$(Q)$(PACKAGES_SH) build run $(filter influxdb victoriametrics,$(STORE))
 deps-check:
 	$(Q)$(PACKAGES_SH) build lint unit
 deps-test:
-	$(Q)$(PACKAGES_SH) build run lint unit system browser
+	$(Q)$(PACKAGES_SH) build run influxdb victoriametrics lint unit system browser
 
 .PHONY: build
 build: deps-build ## build the programs and the web application

@@ -1,6 +1,7 @@
 #include "ctl/cmd_books.h"
 
 #include "base/files.h"
+#include "base/numbers.h"
 #include "model/record.h"
 #include "model/stream.h"
 #include "store/events_db.h"
@@ -18,7 +19,8 @@
  * Books: read = stored + held + ledger (ARCHITECTURE 2, rule 11). Each figure comes from the files
  * of its owner, none from another's word: what was read from the edges' journals, what is stored
  * from the store, what is on the ledger from the loss records in the central journal, less what of
- * their ranges had arrived all the same. Nothing may be running on these folders.
+ * their ranges had arrived all the same. Nothing may be running on these folders. What a store
+ * outside has, whoever asks for the books has asked that store: it is given as a number.
  */
 
 #define STREAMS_MAX 4096
@@ -220,20 +222,67 @@ static enum ctl_exit count_all(struct books *books, const char *central, char **
     return CTL_YES;
 }
 
+/* The outside store's count takes the place of the embedded one's; both must be complete. */
+static enum ctl_exit compare_stores(struct books *books, uint64_t outside)
+{
+    uint64_t embedded = books->stored;
+    books->stored = outside;
+    if (embedded == outside)
+        return CTL_YES;
+    fprintf(books->err, "the embedded store has %" PRIu64 " samples, the outside one %" PRIu64 "\n",
+            embedded, outside);
+    return CTL_NO;
+}
+
+static void print_books(const struct books *books, int64_t missing, FILE *out)
+{
+    fprintf(out,
+            "points read %" PRIu64 ", stored %" PRIu64 ", held %" PRIu64 ", ledger %" PRIu64
+            ", missing %" PRId64 ", alarms raised %" PRIu64 "\n",
+            books->read, books->stored, books->held, books->ledger, missing, books->raised);
+}
+
+struct books_options {
+    const char *central;
+    bool outside; /* a store outside says how much it has */
+    uint64_t stored;
+    char **journals;
+    int journal_count;
+};
+
+static bool read_options(int argc, char **argv, struct books_options *ret_options)
+{
+    struct books_options options = {.central = NULL};
+    int at = 1;
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2)
+        if (strcmp(argv[at], "--central") == 0)
+            options.central = argv[at + 1];
+        else if (strcmp(argv[at], "--stored") == 0 &&
+                 !parse_u64(argv[at + 1], 0, RECORD_MAX_NUMBER, &options.stored))
+            options.outside = true;
+        else
+            return false;
+    options.journals = argv + at;
+    options.journal_count = argc - at;
+    *ret_options = options;
+    return options.central && options.journal_count > 0;
+}
+
 static enum ctl_exit run(int argc, char **argv, FILE *out, FILE *err)
 {
-    if (argc < 4 || strcmp(argv[1], "--central") != 0)
+    struct books_options options;
+    if (!read_options(argc, argv, &options))
         return ctl_usage(&cmd_books, err, "it takes --central DIR and the edges' journals");
     struct books books = {.err = err, .streams = calloc(STREAMS_MAX, sizeof(*books.streams))};
     enum ctl_exit status =
-        books.streams ? count_all(&books, argv[2], argv + 3, argc - 3) : CTL_USAGE;
+        books.streams ? count_all(&books, options.central, options.journals, options.journal_count)
+                      : CTL_USAGE;
     if (status == CTL_YES) {
+        if (options.outside)
+            status = compare_stores(&books, options.stored);
         int64_t missing = (int64_t)(books.read - books.stored - books.held - books.ledger);
-        fprintf(out,
-                "points read %" PRIu64 ", stored %" PRIu64 ", held %" PRIu64 ", ledger %" PRIu64
-                ", missing %" PRId64 ", alarms raised %" PRIu64 "\n",
-                books.read, books.stored, books.held, books.ledger, missing, books.raised);
-        status = missing ? CTL_NO : CTL_YES;
+        print_books(&books, missing, out);
+        status = missing ? CTL_NO : status;
     }
     free(books.streams);
     free(books.losses);
@@ -242,9 +291,11 @@ static enum ctl_exit run(int argc, char **argv, FILE *out, FILE *err)
 
 const struct ctl_command cmd_books = {
     .name = "books",
-    .usage = "--central DIR JOURNAL…",
+    .usage = "--central DIR [--stored N] JOURNAL…",
     .summary = "adds up what edges read, what is stored and what is on the ledger",
-    .help = "DIR is the centre's data folder, JOURNAL an edge's journal folder; nothing may be\n"
-            "running on them. Exit 0 when nothing is missing, 1 when something is.\n",
+    .help =
+        "DIR is the centre's data folder, JOURNAL an edge's journal folder; nothing may be\n"
+        "running on them. N is what a store outside says it has; it must be what the embedded one\n"
+        "has. Exit 0 when nothing is missing, 1 when something is.\n",
     .run = run,
 };

@@ -8,6 +8,8 @@ declare -A groups=(
              libcjson-dev libcurl4-openssl-dev libsqlite3-dev libmicrohttpd-dev libsodium-dev
              libyaml-dev"
     [run]="mosquitto"
+    [influxdb]="influxdb"
+    [victoriametrics]="victoria-metrics"
     [lint]="clang-format"
     [unit]="libcmocka-dev mosquitto locales"
     [system]="mosquitto mosquitto-clients python3-pytest python3-pymodbus python3-serial

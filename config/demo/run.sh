@@ -2,7 +2,8 @@
 # Starts a whole county on this machine: broker, simulated plants, three edges, the centre.
 # Ctrl-C stops all of it and only it. With RUN_FOR=60s it stops by itself, drains, and prints the
 # books: points read, stored, held, on the ledger, missing. KILLS=20 kills each process that often
-# in between, KILL_EVERY=5 one of them every five seconds.
+# in between, KILL_EVERY=5 one of them every five seconds. STORE=influxdb or victoriametrics starts
+# that store beside the embedded one; the books then say what that store says it has.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,10 +14,15 @@ demo=$PWD/config/demo
 edges=(leachate transfer gas)
 store=${STORE:-embedded}
 
-if [ "$store" != embedded ]; then
-    echo "STORE=$store: only the embedded store is there yet" >&2
-    exit 2
-fi
+stores=() # children of that kind
+case $store in
+embedded) ;;
+influxdb | victoriametrics)
+    stores=("$store")
+    . "$demo/store.sh"
+    ;;
+*) echo "STORE=$store: expected embedded, influxdb or victoriametrics" >&2; exit 2 ;;
+esac
 
 seconds() { # 60s, 5min, 1h → seconds
     case $1 in
@@ -50,18 +56,25 @@ prepare() {
     free_port 1503; transfer_port=$port
     free_port 1504; gas_port=$port
     free_port "${HTTP_PORT:-8080}"; http_port=$port
+    store_port= meta_port=
+    if [ "$store" != embedded ]; then free_port "$(store_first_port)"; store_port=$port; fi
+    if [ "$store" = influxdb ]; then free_port 8088; meta_port=$port; fi
     "$demo/keys.sh" "$run/keys" broker central "${edges[@]}"
     if [ ! -s "$run/operator.password" ]; then
         (umask 077; openssl rand -hex 8 >"$run/operator.password")
     fi
     local file
-    for file in "$demo"/*.yaml "$demo/../mosquitto/mosquitto.conf"; do
+    for file in "$demo"/*.yaml "$demo/influxdb.conf" "$demo/../mosquitto/mosquitto.conf"; do
         sed -e "s|@PORT@|$broker_port|g; s|@BROKER@|$broker_port|g; s|@PLC@|$plc_port|g" \
             -e "s|@TRANSFER@|$transfer_port|g; s|@GAS@|$gas_port|g; s|@HTTP@|$http_port|g" \
             -e "s|@KEYS@|$run/keys|g; s|@RUN@|$run|g; s|@WEB@|$web|g; s|@CONFIG@|$PWD/config|g" \
             -e "s|@ACL@|$PWD/config/mosquitto/acl|g; s|@USER@|$(id -un)|g" \
+            -e "s|@STORE@|$store_port|g; s|@META@|$meta_port|g" \
             "$file" >"$run/config/$(basename "$file")"
     done
+    if [ "$store" != embedded ]; then
+        printf 'stores:\n  - {kind: %s, url: "%s"}\n' "$store" "$(store_url)" >>"$run/config/central.yaml"
+    fi
 }
 
 # ---- children, each in a process group of its own -------------------------------------------
@@ -107,6 +120,7 @@ stop_all() {
     trap - EXIT INT TERM
     stop "${edges[@]}"
     stop central
+    stop "${stores[@]}"
     stop broker
     stop sim
     jobs -p | xargs -r kill 2>/dev/null || true
@@ -133,25 +147,30 @@ wait_for() { # seconds, what, command…
 }
 stored_something() { local n; n=$(metric chengmai_samples_stored_total); [ -n "$n" ] && [ "$n" != 0 ]; }
 readers_done() {
-    [ "$(metric 'chengmai_reader_lag_records\{reader="historian"\}')" = 0 ] &&
-        [ "$(metric 'chengmai_reader_lag_records\{reader="alarm"\}')" = 0 ]
+    local reader
+    for reader in historian alarm "${stores[@]}"; do
+        [ "$(metric "chengmai_reader_lag_records\\{reader=\"$reader\"\\}")" = 0 ] || return 1
+    done
 }
+# Killed, a store may have forgotten what it had said yes to: that is written to it again.
+store_has_all() { [ "$(store_count)" = "$(metric chengmai_samples_stored_total)" ]; }
 
 plants_listen() { [ "$(grep -c 'listens on port' "$run/log/sim.log" 2>/dev/null)" -ge 3 ]; }
 
+victims=("${edges[@]}" broker central "${stores[@]}")
 kill_one() { if alive "$1"; then kill -KILL "$(cat "$run/pid/$1")" 2>/dev/null || true; fi; }
 
 # SIGKILL to every process, KILLS times, spread over the run; now and then to all at once.
 kill_often() {
     local n name pause
-    pause=$(awk -v s="$run_for" -v k="$KILLS" 'BEGIN { print s * 0.9 / k / 6 }')
+    pause=$(awk -v s="$run_for" -v k="$KILLS" -v n="${#victims[@]}" 'BEGIN { print s * 0.9 / k / (n + 1) }')
     for ((n = 1; n <= KILLS; n++)); do
         if [ $((n % 5)) -eq 0 ]; then
-            for name in "${edges[@]}" broker central; do kill_one "$name"; done
-            sleep "$(awk -v p="$pause" 'BEGIN { print p * 6 }')"
+            for name in "${victims[@]}"; do kill_one "$name"; done
+            sleep "$(awk -v p="$pause" -v n="${#victims[@]}" 'BEGIN { print p * (n + 1) }')"
             continue
         fi
-        for name in "${edges[@]}" broker central; do
+        for name in "${victims[@]}"; do
             kill_one "$name"
             sleep "$pause"
         done
@@ -160,10 +179,9 @@ kill_often() {
 }
 
 kill_now_and_then() {
-    local all=("${edges[@]}" broker central)
     while :; do
         sleep "$KILL_EVERY"
-        kill_one "${all[RANDOM % ${#all[@]}]}"
+        kill_one "${victims[RANDOM % ${#victims[@]}]}"
     done
 }
 
@@ -171,7 +189,7 @@ books() {
     local -a journals=()
     local edge
     for edge in "${edges[@]}"; do journals+=("$run/data/$edge/journal"); done
-    "$bin/chengmai" books --central "$run/data/central" "${journals[@]}"
+    "$bin/chengmai" books --central "$run/data/central" "$@" "${journals[@]}"
 }
 
 # ---- the run --------------------------------------------------------------------------------
@@ -187,6 +205,11 @@ trap stop_all EXIT
 start broker mosquitto -c "$run/config/mosquitto.conf"
 start sim "$bin/chengmai-sim" --config "$run/config/sim.yaml"
 wait_for 30 "the plants" plants_listen
+if [ "$store" != embedded ]; then
+    store_command
+    start "$store" "${command[@]}"
+    wait_for 60 "$store" store_answers
+fi
 start central "$bin/chengmai-central" --config "$run/config/central.yaml"
 for edge in "${edges[@]}"; do
     start "$edge" "$bin/chengmai-edge" --config "$run/config/edge-$edge.yaml"
@@ -199,8 +222,9 @@ cat <<EOT
     dashboard   http://127.0.0.1:$http_port/
     account     operator   password $(cat "$run/operator.password")
     data, logs  $run
-
 EOT
+[ "$store" = embedded ] || echo "    $store $(store_url)"
+echo
 
 if [ -z "$run_for" ]; then
     tail -n 20 -F "$run/log/central.log"
@@ -218,6 +242,13 @@ done
 
 wait_for 30 "the centre" stored_something
 stop "${edges[@]}"
-wait_for 60 "the stores" readers_done
+wait_for 120 "the stores" readers_done
+counted=()
+if [ "$store" != embedded ]; then
+    # Where it does not come to have all of it, the books say how much is missing.
+    wait_for 90 "$store to have what the embedded store has" store_has_all || true
+    wait_for 30 "$store" store_answers
+    counted=(--stored "$(store_count)")
+fi
 stop_all
-books
+books "${counted[@]}"
