@@ -53,8 +53,8 @@ struct outside_historian {
     int64_t opened_us;                /* the batch's first record */
     int64_t read_us, ask_us, look_us; /* not before */
     int64_t looked_us;                /* it was found not restarted */
-    int64_t silent_us;                /* since when it has not answered; 0: it has */
-    bool look_failed;                 /* it did not answer when it was last looked at */
+    int64_t silent_us; /* since when it does not take what it is sent; 0: it does, or is held */
+    bool look_failed;  /* it did not answer when it was last looked at */
     bool told_silence, told_startless;
     enum line_verdict verdict; /* of the last exchange */
     struct complaint complaint, reading_complaint, cursor_complaint, letters_complaint,
@@ -70,7 +70,10 @@ struct outside_historian {
 static int load_birth(void *self, const char *name, struct buffer *out, struct message *message)
 {
     struct outside_historian *historian = self;
-    return history_db_birth(historian->embedded, name, out, message);
+    int err = history_db_birth(historian->embedded, name, out, message);
+    return err == ERR_NOT_FOUND
+               ? message_set(message, err, "the embedded store has yet to take birth %s", name)
+               : err;
 }
 
 static int number_point(void *self, const struct point_info *point, int64_t *ret_number,
@@ -401,10 +404,8 @@ static void answered(struct outside_historian *historian)
 /* It has said nothing, or nothing useful, for a minute: most likely a person is needed. */
 static void watch_silence(struct outside_historian *historian)
 {
-    int64_t now_us = historian->now.mono_us;
-    if (!historian->silent_us)
-        historian->silent_us = now_us;
-    if (historian->told_silence || now_us - historian->silent_us < SILENCE_US)
+    if (!historian->silent_us || historian->told_silence ||
+        historian->now.mono_us - historian->silent_us < SILENCE_US)
         return;
     historian->told_silence = true;
     log_error("store", "%s has not answered for a minute; its samples wait in the journal. %s",
@@ -428,7 +429,8 @@ static void refused(struct outside_historian *historian, enum line_verdict verdi
     if (!held) {
         complaint_raise(&historian->complaint, historian->now.mono_us, "store",
                         "%s: %s; its samples wait in the journal", historian->name, why);
-        watch_silence(historian);
+        if (!historian->silent_us)
+            historian->silent_us = historian->now.mono_us;
     } else if (verdict != historian->verdict)
         log_error("store", "%s is held up, its samples wait in the journal: %s. %s",
                   historian->name, why, line_target_remedy(&historian->target, verdict));
@@ -618,6 +620,7 @@ int64_t outside_historian_step(void *self, struct now now)
     note_accepted(historian);
     look_after(historian);
     settle(historian);
+    watch_silence(historian);
     bool empty = historian->batch.count == 0;
     bool more = gather(historian);
     if (empty)

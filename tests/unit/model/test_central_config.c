@@ -148,6 +148,80 @@ static void mistakes_point_at_their_place(void **state)
     expect_mistake(HEAD "webhook: []\n", ":3:1: unknown key 'webhook'; did you mean 'webhooks'?");
 }
 
+#define INFLUX \
+    "{kind: influxdb, name: i, url: \"http://127.0.0.1:8086/\", user: u, password_file: p}"
+#define VM "{kind: victoriametrics, url: \"https://vm.example:8428/prefix//\", ca: ca.crt}"
+#define INFLUX2 \
+    "{kind: influxdb2, url: \"https://10.0.0.1\", org: \"城 管\", bucket: b/rp, token_file: /t}"
+
+static void outside_stores_stand_beside_the_embedded_one(void **state)
+{
+    (void)state;
+    struct run run;
+    expect_good(&run, HEAD "stores: [" INFLUX ", {kind: embedded}, " VM ", " INFLUX2 "]\n");
+    const struct store_config *stores = run.config->stores;
+    assert_int_equal(run.config->store_count, 4);
+    assert_int_equal(stores[0].kind, STORE_EMBEDDED);
+    assert_int_equal(stores[1].kind, STORE_INFLUXDB);
+    assert_string_equal(stores[1].name, "i");
+    assert_string_equal(stores[1].url, "http://127.0.0.1:8086");
+    assert_string_equal(stores[1].database, "chengmai");
+    assert_string_equal(stores[1].user, "u");
+    assert_string_equal(strrchr(stores[1].password_file, '/'), "/p");
+    assert_string_equal(stores[2].name, "victoriametrics");
+    assert_string_equal(stores[2].url, "https://vm.example:8428/prefix");
+    assert_string_equal(stores[3].org, "城 管");
+    assert_string_equal(stores[3].bucket, "b/rp");
+    assert_string_equal(stores[3].token_file, "/t");
+    end(&run);
+    expect_same_when_printed(HEAD "stores: [" INFLUX ", " VM ", " INFLUX2 "]\n");
+    expect_good(&run, HEAD "stores: [" INFLUX "]\n");
+    assert_int_equal(run.config->store_count, 2);
+    end(&run);
+}
+
+static void mistakes_in_stores_point_at_their_place(void **state)
+{
+    (void)state;
+    expect_mistake(HEAD "stores: [{kind: influxdb}]\n",
+                   ":3:10: 'url' is missing: a store of kind influxdb needs it");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"\"}]\n", "'url' is missing");
+    expect_mistake(HEAD "stores: [{kind: influxdb2, url: \"http://127.0.0.1:1\"}]\n",
+                   ":3:10: 'bucket' is missing");
+    expect_mistake(HEAD "stores: [{kind: embedded, url: \"http://a\"}]\n",
+                   ":3:32: a store of kind embedded has no 'url'");
+    expect_mistake(HEAD "stores: [{kind: victoriametrics, url: \"http://a\", database: d}]\n",
+                   "a store of kind victoriametrics has no 'database'");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://127.0.0.1\", token_file: t}]\n",
+                   "a store of kind influxdb has no 'token_file'");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"ftp://a\"}]\n",
+                   ":3:32: 'ftp://a'; expected http://");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://u:p@a\"}]\n", "nothing of a user");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://a?db=x\"}]\n", "or a query");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"https://\"}]\n", "expected http://");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://127.0.0.1\", user: u}]\n",
+                   "`user` and `password_file` go together");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://10.0.0.1\", user: u, "
+                        "password_file: p}]\n",
+                   "http:// is not encrypted");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://a\", database: \"a b\"}]\n",
+                   "a b");
+    expect_mistake(HEAD "stores: [{kind: embedded}, {kind: embedded}]\n",
+                   ":3:28: the embedded store is there already");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://a\"}, {kind: influxdb, url: "
+                        "\"http://b\"}]\n",
+                   "store 'influxdb' is there already; give it a `name`");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://a\", name: embedded}]\n",
+                   "store 'embedded' is there already");
+    expect_mistake(HEAD "stores: [{kind: influxdb, url: \"http://a\", name: alarm}]\n",
+                   "cannot be named 'alarm'");
+#define STORE(name) "{kind: influxdb, url: \"http://a\", name: " name "}"
+    expect_mistake(HEAD "stores: [" STORE("a") ", " STORE("b") ", " STORE("c") ", " STORE(
+                       "d") ", " STORE("e") "]\n",
+                   "at most 4 stores beside the embedded one");
+#undef STORE
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +229,8 @@ int main(void)
         cmocka_unit_test(defaults_are_as_documented),
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
         cmocka_unit_test(mistakes_point_at_their_place),
+        cmocka_unit_test(outside_stores_stand_beside_the_embedded_one),
+        cmocka_unit_test(mistakes_in_stores_point_at_their_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
