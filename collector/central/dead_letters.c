@@ -112,3 +112,8 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
     buffer_release(&out);
     return err;
 }
+
+uint64_t dead_letters_written(const struct dead_letters *letters)
+{
+    return letters->seen_count;
+}

@@ -29,4 +29,7 @@ MUST_CHECK int dead_letters_add(struct dead_letters *letters, struct now now, co
                                 const void *payload, size_t len, const char *reason,
                                 struct message *message);
 
+/* How many were written since it was opened. */
+uint64_t dead_letters_written(const struct dead_letters *letters);
+
 #endif

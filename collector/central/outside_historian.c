@@ -91,8 +91,10 @@ static int add_letter(void *self, const char *line, size_t len, const char *reas
                             message);
 }
 
-static void tell_letters(struct outside_historian *historian, uint64_t count)
+/* A line that is set aside again, after a restart of the store, is not written again. */
+static void tell_letters(struct outside_historian *historian)
 {
+    uint64_t count = dead_letters_written(historian->letters) - historian->status.dead_letters;
     historian->status.dead_letters += count;
     if (count)
         complaint_raise(&historian->letters_complaint, historian->now.mono_us, "store",
@@ -248,8 +250,6 @@ static int set_aside_time(struct outside_historian *historian, const struct seri
     if (!err)
         err = add_letter(historian, line.data, line.len - 1, "a time before 1677 or after 2262",
                          message);
-    if (!err)
-        tell_letters(historian, 1);
     buffer_release(&line);
     return err;
 }
@@ -539,7 +539,6 @@ static void deliver(struct outside_historian *historian)
     answered(historian);
     historian->status.points += historian->batch.count - delivery->set_aside - delivery->too_old;
     historian->status.too_old += delivery->too_old;
-    tell_letters(historian, delivery->set_aside);
     if (delivery->too_old)
         complaint_raise(&historian->letters_complaint, historian->now.mono_us, "store",
                         "%s: %llu samples are older than its retention policy keeps",
@@ -626,6 +625,7 @@ int64_t outside_historian_step(void *self, struct now now)
     if (empty)
         historian->opened_us = now.mono_us;
     bool delivered = write_batch(historian);
+    tell_letters(historian);
     show(historian);
     return more || delivered ? now.mono_us : next_due(historian);
 }

@@ -231,7 +231,7 @@ class Central(Child):
 
     PASSWORD = "correct-horse-1"
 
-    def __init__(self, folder, broker, rules=(), webhooks=(), name="central"):
+    def __init__(self, folder, broker, rules=(), webhooks=(), stores=(), name="central"):
         self.port = free_port()
         self.data = pathlib.Path(folder) / f"{name}-data"
         super().__init__(folder, name, [program("chengmai-central"), "--config", f"{name}.yaml"])
@@ -246,6 +246,8 @@ class Central(Child):
             text += "rules:\n" + "".join(f'  - "{rule}"\n' for rule in rules)
         if webhooks:
             text += "webhooks:\n" + "".join(f"  - {hook}\n" for hook in webhooks)
+        if stores:
+            text += "stores:\n" + "".join(f"  - {store}\n" for store in stores)
         self.config.write_text(text, "utf-8")
         self.api = Api(self.port)
 
@@ -272,9 +274,9 @@ class Central(Child):
     def metric(self, name):
         return self.metrics().get(name)
 
-    def wait_readers(self, seconds=60):
-        """Until the historian and the alarm thread have read all of the journal."""
-        names = [f'chengmai_reader_lag_records{{reader="{name}"}}' for name in ("historian", "alarm")]
+    def wait_readers(self, *others, seconds=60):
+        """Until the historian and the alarm thread, and the others named, have read all of the journal."""
+        names = [f'chengmai_reader_lag_records{{reader="{name}"}}' for name in ("historian", "alarm", *others)]
 
         def look():
             found = self.metrics()

@@ -9,7 +9,7 @@
 #include "store/stamps.h"
 #include "tests/unit/support/db_folder.h"
 
-#include <string.h>
+#include <stdbool.h>
 
 static void time_that_goes_on_is_left_alone(void **state)
 {
@@ -36,7 +36,7 @@ static void a_run_of_equal_ones_may_be_long(void **state)
 {
     (void)state;
     struct stamps stamps = {0};
-    for (int64_t i = 0; i < 50 * STAMPS_WINDOW; i++)
+    for (int64_t i = 0; i < 50 * STAMPS_RUNS; i++)
         assert_int_equal(stamps_settle(&stamps, 1, 5000), 5000 + i);
     assert_int_equal(stamps_settle(&stamps, 2, 9000), 9000);
 }
@@ -52,6 +52,21 @@ static void a_clock_that_goes_back_overwrites_nothing(void **state)
     assert_int_equal(stamps_settle(&stamps, 5, 3000), 3001);
     assert_int_equal(stamps_settle(&stamps, 6, 2500), 2500);
     assert_int_equal(stamps_settle(&stamps, 7, 4000), 4000);
+}
+
+static void what_is_read_twice_is_kept_twice(void **state)
+{
+    (void)state;
+    struct stamps stamps = {0};
+    static bool given[20000];
+    /* The same stretch of milliseconds again and again, a little later each time. */
+    for (int64_t i = 0; i < 50; i++)
+        for (int64_t t = 3 * i; t < 3 * i + 200; t++) {
+            int64_t t_ms = stamps_settle(&stamps, (uint64_t)i + 1, t);
+            assert_in_range(t_ms, t, 19999);
+            assert_false(given[t_ms]);
+            given[t_ms] = true;
+        }
 }
 
 static void what_lies_far_back_in_the_journal_is_forgotten(void **state)
@@ -112,7 +127,7 @@ static void near_ones_are_never_equal(void **state)
     make_times(times);
     for (int i = 0; i < RECORDS; i++) {
         first_walk[i] = stamps_settle(&stamps, (uint64_t)i + 1, times[i]);
-        for (int back = 1; back <= STAMPS_WINDOW && back <= i; back++)
+        for (int back = 1; back <= STAMPS_RUNS && back <= i; back++)
             assert_int_not_equal(first_walk[i], first_walk[i - back]);
     }
 }
@@ -124,6 +139,7 @@ int main(void)
         cmocka_unit_test(equal_stamps_move_to_the_next_free_millisecond),
         cmocka_unit_test(a_run_of_equal_ones_may_be_long),
         cmocka_unit_test(a_clock_that_goes_back_overwrites_nothing),
+        cmocka_unit_test(what_is_read_twice_is_kept_twice),
         cmocka_unit_test(what_lies_far_back_in_the_journal_is_forgotten),
         cmocka_unit_test(a_second_walk_gives_the_same),
         cmocka_unit_test(near_ones_are_never_equal),
