@@ -102,12 +102,18 @@ class Page {
   async loadHealth() {
     try {
       const health = await get('health', 503);
-      const causes = (health.causes || []).map((cause) => (typeof cause === 'string' ? word('health', cause) : JSON.stringify(cause)));
+      const causes = (health.causes || []).map((cause) => (typeof cause === 'string' ? causeWords(cause) : JSON.stringify(cause)));
       const bad = causes.length > 0 || /bad|fail|down|degraded|unhealthy|error|sick/.test(health.status);
       this.health.hidden = !bad;
       if (bad) setText(this.health, t('health.bad', { causes: causes.join('; ') || String(health.status) }));
     } catch { /* the connection has a banner of its own */ }
   }
+}
+
+// "store_denied:influx": what, and of which.
+function causeWords(cause) {
+  const [what, ...of] = cause.split(':');
+  return [word('health', what), ...of].join(' ');
 }
 
 // ---- sessions -------------------------------------------------------------------------------

@@ -28,6 +28,12 @@ export const TEXTS = {
   'health.journal_takes_nothing': ['日志无法写入', 'the journal takes nothing'],
   'health.historian_behind': ['历史库滞后', 'the historian is behind'],
   'health.alarms_behind': ['报警处理滞后', 'alarms are behind'],
+  'health.store_unavailable': ['外部历史库无应答', 'outside store does not answer:'],
+  'health.store_denied': ['外部历史库拒绝登录', 'outside store denies us:'],
+  'health.store_no_database': ['外部历史库缺少数据库', 'outside store lacks its database:'],
+  'health.store_takes_nothing': ['外部历史库拒收数据', 'outside store takes nothing:'],
+  'health.store_not_a_store': ['地址不是历史库', 'not an outside store:'],
+  'health.store_behind': ['外部历史库滞后', 'outside store is behind:'],
   'health.bad': ['系统异常：{causes}', 'System trouble: {causes}'],
 
   'role.operator': ['值班员', 'operator'], 'role.viewer': ['只读', 'viewer'],
