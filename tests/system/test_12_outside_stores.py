@@ -302,6 +302,31 @@ def test_a_wrong_password_holds_and_is_mended_while_running(place):
     assert "pass-2-word" not in office.central.log()
 
 
+def test_a_password_that_changes_is_read_again(place):
+    """VictoriaMetrics shows nothing at all without it, not even since when it runs."""
+    victoria = place.add(VictoriaMetrics(place.folder))
+    plain = victoria.command
+    password = place.folder / "vm.password"
+    office = Office(place, victoria.yaml(more=f', user: writer, password_file: "{password}"'))
+    records = Records("e1", epoch_of("1"), "changed")
+    name = office.birth(records, ("v.x", "x"))
+    for number, word in enumerate(("first-word", "second-word")):
+        victoria.kill()
+        victoria.command = [*plain, "-httpAuth.username=writer", f"-httpAuth.password={word}"]
+        victoria.start()
+        office.data(records, name, [0], [number + 0.5], t0=now_ms())
+        wait_until("the cause", lambda: office.causes() == ["store_denied:victoriametrics"], 30)
+        password.write_text(word)
+        office.stored()
+        wait_until("it to be well", lambda: office.causes() == [])
+    office.central.wait_line(r"victoriametrics was restarted", 30)
+    office.stored()
+    victoria.kill()
+    victoria.command = plain
+    victoria.start()
+    wait_until("both samples", lambda: victoria.count() == 2, 30)
+
+
 @pytest.fixture
 def stub(place):
     return place.add(StubStore())
