@@ -159,6 +159,10 @@ int line_gather_read(struct line_gather *gather, struct message *message)
     int err = gather->full ? ERR_FULL : 0;
     for (int count = 0; !err && count < RECORDS_AT_ONCE; count++)
         err = read_one(gather, message);
+    /* Sequences at the end that do not exist are behind us too. */
+    uint64_t position = journal_reader_position(gather->reader) - 1;
+    if (err == ERR_AGAIN && position > gather->taken)
+        gather->taken = position;
     gather->full = err == ERR_FULL;
     return err;
 }
