@@ -1,17 +1,25 @@
-"""Years of real data through everything: replay, instruments' clocks, edges, broker, centre, stores, alarms."""
+"""Years of real data through everything: replay, instruments' clocks, edges, broker, centre, stores, alarms.
+
+Two city-gas stations, six years by the hour, and an analyser shelter by the minute, each played row by row as fast as
+it is read, on the registers of real devices, with the rows' own times. What every store then holds is compared with
+the files, cell by cell, and the alarms with the episodes that were counted from the files.
+"""
 
 import collections
+import contextlib
 import csv
 import datetime
 import gzip
 import json
 import sqlite3
 import struct
+import urllib.parse
 
 import pytest
 
 import harness
-from harness import ROOT, tcp_link, wait_until
+from harness import ROOT, tcp_link
+from stores import InfluxDb, VictoriaMetrics, ask
 
 SHARED = ROOT.parent / "shared"
 DATA, DEVICES = SHARED / "data", SHARED / "devices"
@@ -107,76 +115,182 @@ PLAN = [
              enumerate(("pH", "Redox", "Leit", "Trueb", "Tp", "Cl", "Cl_2", "Fm"), 1))),
 ]
 EDGES = {"gas": "ab", "leachate": "c"}  # edge → its links
+NOT_A_NUMBER = 2 * 256 + 7  # quality bad, cause not_a_number, as it travels
+
+# The rules of the episodes that an alarm can express: p_kpa_abs < 200 and > 700, half a step of the source's
+# resolution (1 Pa) beyond, in the unit of the register.
+EPISODES = {"<200": ("low", 199.9995), ">700": ("high", 700.0005)}
+
+
+def points():
+    """(series, column, point id) of all that is played."""
+    for edge, links in EDGES.items():
+        for series in PLAN:
+            if series.link in links:
+                for column in series.columns:
+                    yield series, column, f"{edge}.{series.name}.{column.register}"
+
+
+def pressures():
+    return [(series, column, point) for series, column, point in points() if column.name == "p_kpa_abs"]
+
+
+def rules():
+    text = "points:\n" + "".join(f"  - {{id: {point}, interval: 1h}}\n" for _, _, point in pressures()) + "alarms:\n"
+    for _, column, point in pressures():
+        for kind, at in EPISODES.values():
+            text += (f"  - {{id: {point}.{kind}, point: {point}, kind: {kind}, ack: none, "
+                     f"limits: [{{at: {at * column.scale!r}, priority: low}}]}}\n")
+    return text
 
 
 @pytest.fixture(scope="module")
-def replay(module_place):
-    """Everything played to its end, and stopped in order."""
-    missing = [str(s.source) for s in PLAN if not s.source.exists()] + [d for d in [str(DEVICES)] if not DEVICES.exists()]
+def played(module_place):
+    """Everything played to its end and stored; the centre and the stores."""
+    missing = [path for path in (*(series.source for series in PLAN), DEVICES) if not path.exists()]
     if missing:
-        pytest.skip(f"the real data are not here: {missing[0]}")
+        pytest.skip(f"the real data are not here: {missing[0].relative_to(ROOT.parent)}")
     place = module_place
     folder = place.folder
     ports = {link: harness.free_port() for link in "abc"}
-    place.sim("links:\n" + "".join(
-        f"  - listen: 127.0.0.1:{ports[link]}\n    units:\n" + "".join(s.sim(folder) for s in PLAN if s.link == link)
-        for link in "abc"))
-    sim = place.children[-1].start()
+    sim = place.sim("links:\n" + "".join(
+        f"  - listen: 127.0.0.1:{port}\n    units:\n" + "".join(s.sim(folder) for s in PLAN if s.link == link)
+        for link, port in ports.items())).start()
+    stores = [place.add(InfluxDb(folder)).start(), place.add(VictoriaMetrics(folder)).start()]
+    # Its shards of a week would be five hundred small ones.
+    ask(stores[0].port, "POST", "/query?" + urllib.parse.urlencode(
+        {"q": "CREATE DATABASE chengmai WITH SHARD DURATION 52w"}))
     broker = place.broker().start()
-    central = place.central(broker).start()
+    (folder / "rules.yaml").write_text(rules(), "utf-8")
+    central = place.central(broker, rules=[folder / "rules.yaml"], stores=[store.yaml() for store in stores]).start()
     edges = [place.edge(broker, edge, "".join(
-        tcp_link(link, ports[link], *(s.edge(folder) for s in PLAN if s.link == link), timeout="2s")
-        for link in links), size="1GiB", more="drain: 120s\n") for edge, links in EDGES.items()]
-    for edge in edges:
-        edge.start()
-    import time
-    t0 = time.time()
+        tcp_link(link, ports[link], *(s.edge(folder) for s in PLAN if s.link == link), timeout="5s")
+        for link in links), size="1GiB", more="drain: 120s\n").start() for edge, links in EDGES.items()]
     for series in PLAN:
         sim.wait_line(rf"unit {series.unit} has played all {len(series.rows())} rows", 900)
-        print(series.name, time.time() - t0)
     for edge in edges:
         assert edge.stop(150) == 0
-    print("drained", time.time() - t0)
-    central.wait_readers(300)
-    print("read", time.time() - t0)
+    central.wait_readers(*(store.name for store in stores), seconds=300)
+    moved = {store.name: central.metric(f'chengmai_store_moved_stamps_total{{store="{store.name}"}}') for store in stores}
     assert central.stop() == 0
-    broker.stop()
-    sim.stop()
-    return central
+    return central, stores, moved
 
 
-def stored(central):
-    """point → [(t, value, q)] in the order of the journal."""
-    found = collections.defaultdict(list)
-    with sqlite3.connect(f"file:{central.data}/history.db?mode=ro", uri=True) as db:
-        names = dict(db.execute("SELECT id, point FROM points"))
-        for point, t_ms, value, q in db.execute("SELECT point, t_ms, value, q FROM samples ORDER BY point, t_ms, tie"):
-            found[names[point]].append((t_ms, value, q))
+# ---- what the stores have, by their own query interfaces: point → [(t, value, q)] by time ----
+
+
+def of_embedded(db):
+    return lambda point: db.execute(
+        "SELECT s.t_ms, s.value, s.q & 65535 FROM samples s JOIN points p ON p.id = s.point WHERE p.point = ? "
+        "ORDER BY s.t_ms, s.tie", (point,)).fetchall()
+
+
+def of_influxdb(store):
+    def read(point):
+        series = store.query(f"SELECT value, q FROM chengmai WHERE point = '{point}'")
+        return [tuple(row) for row in series[0]["values"]]
+    return read
+
+
+def of_victoriametrics(store):
+    def read(point):
+        values, = store.series(f'chengmai_value{{point="{point}"}}').values()
+        qualities, = store.series(f'chengmai_q{{point="{point}"}}').values()
+        values = dict(values)
+        return [(t_ms, values.get(t_ms), int(q)) for t_ms, q in qualities]
+    return read
+
+
+def apart(rows):
+    """Of two with one stamp the later one moves to the next free millisecond, as stores outside want it."""
+    found = []
+    for t_ms, value in rows:
+        found.append((max(t_ms, found[-1][0] + 1) if found else t_ms, value))
     return found
 
 
-def compare(series, edge, samples):
-    """Counts of equal values and of cells that were empty; every difference fails."""
+def compare(read, outside):
+    """(equal values, empty cells); the first difference fails."""
     equal = empty = 0
-    for column in series.columns:
-        point = f"{edge}.{series.name}.{column.register}"
+    for series, column, point in points():
         expected = sorted(series.expected(column), key=lambda row: row[0])
-        got = samples[point]
+        expected = apart(expected) if outside else expected
+        got = read(point)
         assert len(got) == len(expected), f"{point}: {len(got)} samples of {len(expected)} rows"
+        register = series.types[column.register]
         for (t_ms, value), (got_ms, got_value, q) in zip(expected, got):
             assert got_ms == t_ms, f"{point}: {got_ms}, expected {t_ms}"
             if value is None:
-                assert q == 2 * 256 + 7 and got_value is None, f"{point} at {t_ms}: {got_value}, {q}"
+                assert (got_value, q) == (None, NOT_A_NUMBER), f"{point} at {t_ms}: {got_value}, {q}"
                 empty += 1
             else:
-                assert q == 0 and resolve(series.types[column.register], got_value) == value, f"{point} at {t_ms}: {got_value}, expected {value}"
+                assert q == 0 and resolve(register, got_value) == value, \
+                    f"{point} at {t_ms}: {got_value} with q {q}, expected {value}"
                 equal += 1
     return equal, empty
 
 
-def test_every_value_arrives_at_its_own_time(replay):
-    samples = stored(replay)
-    for edge, links in EDGES.items():
-        for series in PLAN:
-            if series.link in links:
-                print(series.name, compare(series, edge, samples))
+@pytest.fixture
+def say(capsys):
+    """Figures belong into the report of a run that passes, too."""
+    def say(text):
+        with capsys.disabled():
+            print(f"\nreal data: {text}")
+    return say
+
+
+@pytest.mark.parametrize("name", ["embedded", "influxdb", "victoriametrics"])
+def test_every_value_arrives_at_its_own_time(played, say, name):
+    central, stores, moved = played
+    if name == "embedded":
+        with contextlib.closing(sqlite3.connect(f"file:{central.data}/history.db?mode=ro", uri=True)) as db:
+            count, = db.execute("SELECT count(*) FROM samples").fetchone()
+            equal, empty = compare(of_embedded(db), False)
+    else:
+        store = next(store for store in stores if store.name == name)
+        count = store.count()
+        equal, empty = compare({"influxdb": of_influxdb, "victoriametrics": of_victoriametrics}[name](store), True)
+        twice = sum(len(rows) - len({t for t, _ in rows}) for rows in (s.expected(c) for s, c, _ in points()))
+        assert moved[name] == twice
+    assert count == equal + empty
+    say(f"{name}: {equal} values equal, {empty} empty cells not_a_number, {count:.0f} samples in all")
+
+
+# ---- alarms ----
+
+
+def episodes(series, column):
+    """(rule's kind, onset, first row behind it or None) that the data's README counted."""
+    times = [series.stamp(row) for row in series.rows()]
+    path = next(series.source.parent.glob(f"expected_episodes_{series.name}.csv"))
+    for row in csv.DictReader(path.open(encoding="utf-8")):
+        if row["signal"] == column.name and row["rule"] in EPISODES:
+            first = series.stamp({series.time: row["start"]})
+            last = times.index(first) + int(row["samples"]) - 1
+            yield EPISODES[row["rule"]][0], first, times[last + 1] if last + 1 < len(times) else None
+
+
+def test_the_episodes_were_raised_as_alarms_of_their_own_time(played, say):
+    central, _, _ = played
+    with contextlib.closing(sqlite3.connect(f"file:{central.data}/events.db?mode=ro", uri=True)) as db:
+        events = [json.loads(payload) for payload, in db.execute(
+            "SELECT payload FROM transitions WHERE event IN ('raise', 'return') AND alarm NOT LIKE '%#instrument' ORDER BY id")]
+    expected = {(f"{point}.{kind}", first, behind) for series, column, point in pressures()
+                for kind, first, behind in episodes(series, column)}
+    found, open_ = set(), {}
+    for event in events:
+        assert event["historical"], event
+        if event["event"] == "raise":
+            assert event["alarm"] not in open_, event
+            open_[event["alarm"]] = stamp(event["onset"])
+        else:
+            found.add((event["alarm"], open_.pop(event["alarm"]), stamp(event["source"])))
+    found |= {(alarm, onset, None) for alarm, onset in open_.items()}
+    misses, extra = expected - found, found - expected
+    say(f"pressure episodes: {len(expected)} expected, {len(found)} raised, misses {len(misses)}, extra {len(extra)}")
+    assert not misses and not extra, f"misses {sorted(misses)}, extra {sorted(extra)}"
+    assert sum(event["event"] == "raise" for event in events) == len(expected)
+
+
+def stamp(text):
+    return round(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
