@@ -32,7 +32,12 @@ class Office:
         wait_until("the centre to be connected", lambda: self.central.metric("chengmai_broker_connected") == 1)
 
     def send(self, kind, payload):
-        assert self.client.publish(topic("e1", kind), payload) < 128
+        """Again until somebody listens: a centre that has just connected has yet to subscribe."""
+        def publish():
+            reason = self.client.publish(topic("e1", kind), payload)
+            assert reason < 128
+            return reason == 0
+        wait_until("somebody to listen", publish)
 
     def birth(self, records, *points):
         payload, name = records.birth(*points)
