@@ -155,6 +155,7 @@ class StubStore:
 
     def __init__(self):
         self.requests = []
+        self.taken = set()  # lines
         self.script = []
         self.refuse = lambda body: None
         self.released = threading.Event()
@@ -171,6 +172,8 @@ class StubStore:
                     stub.released.wait()
                     return
                 status, headers, text = answer
+                if status == 204:
+                    stub.taken.update(body.splitlines())
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -184,10 +187,6 @@ class StubStore:
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def lines(self):
-        """All that came, refused or not."""
-        return [line for _, _, body in list(self.requests) for line in body.splitlines()]
 
     def close(self):
         self.released.set()
