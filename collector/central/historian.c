@@ -1,10 +1,12 @@
 #include "central/historian.h"
 
+#include "base/log.h"
 #include "service/births.h"
 #include "service/follower.h"
 #include "store/history_db.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,20 +52,50 @@ static int take_birth(struct historian *historian, const struct journal_frame *f
     return err ? err : births_add(&historian->births, name, record, &historian->source, message);
 }
 
+/* Samples of points that the birth lacks belong to nothing: they are passed over and told, so that
+ * they hold up nobody else's. Returns how many are left in `kept`, which has room for all. */
+static size_t keep_known(const struct record *record, const struct birth *birth, const char *origin,
+                         struct sample *kept)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record->sample_count; i++)
+        if (record->samples[i].point < birth->count)
+            kept[count++] = record->samples[i];
+    log_warn("historian", "record %llu of %s: %zu samples are of points that its birth lacks",
+             (unsigned long long)record->head.seq, origin, record->sample_count - count);
+    return count;
+}
+
+static bool all_known(const struct record *record, const struct birth *birth)
+{
+    for (size_t i = 0; i < record->sample_count; i++)
+        if (record->samples[i].point >= birth->count)
+            return false;
+    return true;
+}
+
 static int take_data(struct historian *historian, const struct journal_frame *frame,
                      const struct record *record, struct message *message)
 {
     const struct birth *birth;
+    const struct sample *samples = record->samples;
+    size_t count = record->sample_count, stored = 0;
+    struct sample *kept = NULL;
     int64_t source;
-    size_t stored = 0;
     int err = births_get(&historian->births, record->birth, &historian->source, &birth, message);
     if (!err)
         err = history_db_add_source(historian->db, frame->origin, record->head.epoch,
                                     record->head.stream, &source, message);
+    if (!err && !all_known(record, birth)) {
+        samples = kept = calloc(count, sizeof(*kept));
+        if (!kept)
+            return message_set(message, ERR_NO_MEMORY, "historian: out of memory");
+        count = keep_known(record, birth, frame->origin, kept);
+    }
     if (!err)
         err = history_db_add_samples(historian->db, source, record->head.seq, birth->numbers,
-                                     birth->count, record->samples, record->sample_count, &stored,
-                                     message);
+                                     birth->count, samples, count, &stored, message);
+    free(kept);
     historian->added += stored;
     return err;
 }

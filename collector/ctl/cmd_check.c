@@ -236,7 +236,7 @@ static enum kind kind_of_keys(const struct yaml_node *root)
     static const char *const edge[] = {"edge", "site", NULL};
     static const char *const rules[] = {"points", "alarms", NULL};
     static const char *const central[] = {"data", "rules", "http", "stores", "webhooks", NULL};
-    static const char *const simulator[] = {"seed", "speed", "scenario", NULL};
+    static const char *const simulator[] = {"seed", "speed", "start", "plants", "scenario", NULL};
     static const char *const links[] = {"links", NULL};
     static const char *const centre[] = {"centre", NULL};
     if (has_any(root, edge))

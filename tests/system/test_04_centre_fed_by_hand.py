@@ -138,6 +138,20 @@ def test_duplicates_have_no_effect(office):
     assert sum(b["count"] for b in buckets) == 2
 
 
+def test_a_point_that_its_birth_lacks_holds_up_nobody(office):
+    records = Records("e1", epoch_of("e"), "strange")
+    birth, name = records.birth(("v.x", "x"))
+    mark = office.central.mark()
+    send(office, records, "birth", birth)
+    send(office, records, "data", records.data(name, [0, 7, 0], [1.5, 9.9, 2.5], dt=[0, 5, 10]))
+    send(office, records, "data", records.data(name, [0], [3.5]))
+    receipted(office, records, "t")
+    buckets = wait_until("the history", lambda: [b for b in history(office, "strange.v.x", width=1)["buckets"]
+                                                 if b["count"] == 3])
+    assert (buckets[0]["min"], buckets[0]["max"]) == (1.5, 3.5)
+    office.central.wait_line(r"record 1 of e1: 1 samples are of points that its birth lacks", since=mark)
+
+
 def test_data_before_its_birth_is_parked_asked_for_and_then_taken(office):
     records = Records("e1", epoch_of("4"), "early")
     birth, name = records.birth(("v.x", "x"))
