@@ -53,6 +53,7 @@ struct driver_status {
     size_t units_down;      /* of those, silent */
     uint64_t samples;       /* handed on, good or bad */
     uint64_t bad;           /* of those, bad */
+    uint64_t repeated;      /* not handed on: readings that had been told before */
     struct message trouble; /* the last thing that went wrong, in words; stays after */
 };
 

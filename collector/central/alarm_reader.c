@@ -97,10 +97,16 @@ static void say_event(struct alarm_reader *reader, const struct alarm_event *eve
     char value[NUMBER_TEXT_SIZE] = "without a value";
     if (event->has_value)
         print_double(event->value, value);
-    buffer_printf(&reader->said, "%s %s (%s, occurrence %" PRIu64 "): %s is %s %s%s%s\n",
+    char history[TIME_TEXT_SIZE + 16] = "";
+    if (event->historical) {
+        char time[TIME_TEXT_SIZE];
+        time_format_local(event->source_ms, time);
+        snprintf(history, sizeof(history), ", of %s", time);
+    }
+    buffer_printf(&reader->said, "%s %s (%s, occurrence %" PRIu64 "): %s is %s %s%s%s%s\n",
                   event->rule->id, alarm_event_name(event->kind), priority_name(event->priority),
                   event->occurrence, point->id, value, point->unit, event->why ? ", " : "",
-                  event->why ? event->why : "");
+                  event->why ? event->why : "", history);
 }
 
 static void log_said(struct alarm_reader *reader)
@@ -223,7 +229,7 @@ static int take_data(struct alarm_reader *reader, const struct journal_frame *fr
         if (sample->point >= birth->count)
             continue;
         int64_t place = birth->numbers[sample->point];
-        live_put_sample(reader->options.live, place, sample);
+        live_put_sample(reader->options.live, place, sample, frame->wall_ms);
         if (reader->rule_points[place] != NO_RULE)
             engine_sample(reader->engine, (size_t)reader->rule_points[place], sample,
                           frame->wall_ms);

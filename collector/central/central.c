@@ -437,7 +437,8 @@ static int open_all(struct central *central, struct message *message)
         err = outside_stores_open(central->config, central->journal, central->history_path,
                                   &central->outside, message);
     if (!err)
-        err = preload(central->live, central->history_path, message);
+        err = preload(central->live, central->history_path, clock_read(clock_real()).wall_ms,
+                      message);
     if (!err)
         err = open_alarms(central, message);
     if (!err)

@@ -13,10 +13,15 @@
 
 #define EMPTY_SLOT SIZE_MAX
 
+#define CLOCK_AHEAD_MS                                                        \
+    5000 /* a source further ahead counts by the time of receipt (ALARMS Q11) \
+          */
+
 struct live_point {
     struct point_info info;
     bool has_sample;
     struct sample sample;
+    int64_t order_ms; /* of the sample among others */
     uint64_t version;
 };
 
@@ -166,12 +171,16 @@ int live_find_point(struct live *live, const char *id, struct point_info *ret_in
 
 /* ---- writing ---- */
 
-void live_put_sample(struct live *live, int64_t place, const struct sample *sample)
+void live_put_sample(struct live *live, int64_t place, const struct sample *sample,
+                     int64_t received_ms)
 {
+    /* A clock that is ahead must not hide what comes after it. */
+    int64_t order_ms = sample->t_ms > received_ms + CLOCK_AHEAD_MS ? received_ms : sample->t_ms;
     pthread_mutex_lock(&live->lock);
     struct live_point *point = &live->points[place];
-    if (!point->has_sample || sample->t_ms >= point->sample.t_ms) {
+    if (!point->has_sample || order_ms >= point->order_ms) {
         point->sample = *sample;
+        point->order_ms = order_ms;
         point->has_sample = true;
         point->version = live->version + 1; /* told at the next publish */
     }

@@ -31,7 +31,8 @@ void live_free(struct live *live);
 MUST_CHECK int live_put_point(struct live *live, const struct point_info *info, int64_t *ret_place);
 
 /* Its last sample, unless a newer one is there. */
-void live_put_sample(struct live *live, int64_t place, const struct sample *sample);
+void live_put_sample(struct live *live, int64_t place, const struct sample *sample,
+                     int64_t received_ms);
 
 /* Alarm number `index` (its rule's) as a JSON object. */
 MUST_CHECK int live_put_alarm(struct live *live, size_t index, const char *json, size_t len);

@@ -23,7 +23,8 @@ static int preload_points(struct live *live, struct history_db *history, struct 
     return err;
 }
 
-static int preload_values(struct live *live, struct history_db *history, struct message *message)
+static int preload_values(struct live *live, struct history_db *history, int64_t now_ms,
+                          struct message *message)
 {
     struct history_latest *latest = calloc(PRELOAD_AT_ONCE, sizeof(*latest));
     size_t count = latest ? 1 : 0;
@@ -41,14 +42,14 @@ static int preload_values(struct live *live, struct history_db *history, struct 
                                     .quality = latest[i].sample.quality,
                                     .cause = latest[i].sample.cause,
                                     .value = latest[i].sample.value};
-            live_put_sample(live, place, &sample);
+            live_put_sample(live, place, &sample, now_ms);
         }
     }
     free(latest);
     return err;
 }
 
-int preload(struct live *live, const char *history_path, struct message *message)
+int preload(struct live *live, const char *history_path, int64_t now_ms, struct message *message)
 {
     struct history_db *history = NULL;
     struct db_options reader = {.path = history_path, .mode = DB_READER};
@@ -56,7 +57,7 @@ int preload(struct live *live, const char *history_path, struct message *message
     if (!err)
         err = preload_points(live, history, message);
     if (!err)
-        err = preload_values(live, history, message);
+        err = preload_values(live, history, now_ms, message);
     history_db_close(history);
     return err;
 }

@@ -6,7 +6,9 @@
 #include "base/error.h"
 #include "central/live.h"
 
-/* Puts the store's points and their newest samples into `live`. The main thread, before others. */
-MUST_CHECK int preload(struct live *live, const char *history_path, struct message *message);
+/* Puts the store's points and their newest samples, as received now, into `live`. The main thread,
+ * before others. */
+MUST_CHECK int preload(struct live *live, const char *history_path, int64_t now_ms,
+                       struct message *message);
 
 #endif

@@ -28,9 +28,9 @@
 #include "drivers/modbus/link.h"
 #include "drivers/modbus/plan.h"
 #include "drivers/modbus/schedule.h"
+#include "drivers/modbus/timed_reading.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define UNITS_MAX 256
 
@@ -52,9 +52,9 @@
 struct unit {
     struct unit_reads reads;
     struct unit_health health;
-    bool clock_known;       /* the device's own, where it has one */
-    int64_t clock_ahead_ms; /* of ours, when it was last read */
-    bool missed_slots;      /* for its link: to be read at once when that is back */
+    bool clock_known;  /* the device has a clock, and has told it */
+    int64_t told_ms;   /* what it told last */
+    bool missed_slots; /* for its link: to be read at once when that is back */
     struct modbus_unit_stats stats;
 };
 
@@ -62,16 +62,10 @@ struct unit {
 struct poll {
     size_t unit;
     size_t read;
-    unsigned failures;    /* asked in turn, in vain, one after the other */
-    unsigned probes;      /* asked as a probe, in vain */
-    int64_t mute_us;      /* not asked before: the unit answers others, but not this one */
-    struct reading *last; /* of a device with a clock: to know it when it comes again */
-};
-
-struct reading {
-    int64_t device_ms;
-    size_t len;
-    uint8_t words[2 * PLAN_MAX_REGISTERS];
+    unsigned failures;          /* asked in turn, in vain, one after the other */
+    unsigned probes;            /* asked as a probe, in vain */
+    int64_t mute_us;            /* not asked before: the unit answers others, but not this one */
+    struct timed_reading *last; /* of a device with a clock: to know it when it comes again */
 };
 
 struct modbus_driver {
@@ -134,15 +128,18 @@ static void settle(struct modbus_driver *self, size_t entry, struct now now)
     unit->stats.skipped += poll_schedule_done(self->schedule, entry, now.mono_us);
 }
 
-/* One bad sample for each point of the entry, stamped with its slot, which is done. */
+/* One bad sample for each point of the entry, whose slot is done: stamped with it, or by a device's
+ * clock with the last time that told. More is not known of it, and whatever it tells next is no
+ * older. */
 static void settle_bad(struct modbus_driver *self, size_t entry, enum cause cause, struct now now)
 {
     const struct poll *poll = &self->polls[entry];
     const struct unit *unit = &self->units[poll->unit];
-    int64_t ahead_ms = unit->clock_known ? unit->clock_ahead_ms : 0;
+    int64_t t_ms = unit->clock_known ? unit->told_ms : slot_ms(self, entry, now);
 
-    hand_on(self, unit_reads_bad(&unit->reads, poll->read, cause,
-                                 slot_ms(self, entry, now) + ahead_ms, self->samples));
+    if (poll->last != NULL)
+        poll->last->len = 0; /* the same reading again is news after this */
+    hand_on(self, unit_reads_bad(&unit->reads, poll->read, cause, t_ms, self->samples));
     settle(self, entry, now);
 }
 
@@ -282,36 +279,6 @@ static void on_connected(struct modbus_driver *self, struct now now)
     }
 }
 
-/* The same reading as last time, of a device that says when it was taken? */
-static bool is_repeated(struct poll *poll, int64_t device_ms, const struct modbus_answer *answer)
-{
-    struct reading *last = poll->last;
-
-    if (answer->len > sizeof last->words)
-        return false;
-    if (last == NULL)
-        last = poll->last = calloc(1, sizeof *last); /* without memory it is recorded again */
-    if (last == NULL)
-        return false;
-    if (last->device_ms == device_ms && last->len == answer->len &&
-        memcmp(last->words, answer->data, answer->len) == 0)
-        return true;
-    last->device_ms = device_ms;
-    last->len = answer->len;
-    memcpy(last->words, answer->data, answer->len);
-    return false;
-}
-
-/* Readings whose time the device could not tell bear ours, and say so. */
-static void doubt_time(struct sample *samples, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (samples[i].quality == QUALITY_GOOD) {
-            samples[i].quality = QUALITY_UNCERTAIN;
-            samples[i].cause = CAUSE_CLOCK;
-        }
-}
-
 /* What the reply holds, by the device's clock where it has one, else halfway to the reply. */
 static void take_readings(struct modbus_driver *self, size_t entry,
                           const struct modbus_answer *answer, int64_t halfway_ms)
@@ -330,16 +297,15 @@ static void take_readings(struct modbus_driver *self, size_t entry,
         unit->clock_known = unit->clock_known || timed;
     }
     if (timed) {
-        t_ms = self->device_ms;
-        unit->clock_ahead_ms = t_ms - halfway_ms;
-        if (is_repeated(poll, t_ms, answer)) {
+        t_ms = unit->told_ms = self->device_ms;
+        if (timed_reading_repeats(&poll->last, t_ms, answer->data, answer->len)) {
             unit->stats.repeated++;
             return;
         }
     }
     size_t count = unit_reads_values(reads, poll->read, answer->data, t_ms, self->samples);
     if (reads->clock != NULL && !timed)
-        doubt_time(self->samples, count);
+        timed_reading_doubt(self->samples, count);
     hand_on(self, count);
 }
 
@@ -402,8 +368,11 @@ static void on_exception(struct modbus_driver *self, uint8_t code, struct now no
     if (code == EXCEPTION_GATEWAY_PATH || code == EXCEPTION_GATEWAY_TARGET) {
         link_health_answered(&self->health);
         unit_failed(self, CAUSE_MODBUS_EXCEPTION, now);
-    } else if (!self->asked_clock && (code == EXCEPTION_ADDRESS || code == EXCEPTION_VALUE) &&
-               split(self, entry)) {
+    } else if (self->asked_clock) {
+        /* What it measures it may tell all the same. */
+        self->device_ms = NEVER;
+        send_read(self, now);
+    } else if ((code == EXCEPTION_ADDRESS || code == EXCEPTION_VALUE) && split(self, entry)) {
         self->asked = SCHEDULE_NONE;
         entry_answered(self, entry, now);
     } else {
@@ -604,8 +573,10 @@ static void driver_status_modbus(const struct driver *driver, struct driver_stat
                                          .samples = self->sample_count,
                                          .bad = self->bad_count,
                                          .trouble = self->trouble};
-    for (size_t i = 0; i < self->unit_count; i++)
+    for (size_t i = 0; i < self->unit_count; i++) {
         ret_status->units_down += self->units[i].health.state == MODBUS_UNIT_DOWN ? 1 : 0;
+        ret_status->repeated += self->units[i].stats.repeated;
+    }
 }
 
 static void driver_close_modbus(struct driver *driver)

@@ -8,9 +8,9 @@
  * points gets one bad sample per interval, stamped with the time it was due.
  *
  * A good sample is stamped halfway between request and reply. Samples of one read share a stamp.
- * Where the device has a clock (register_map.h) they bear its time, also the bad ones, by how far
- * that clock was ahead; a reading that comes again unchanged with the same time is handed on once.
- * A clock that tells no time leaves ours, with quality uncertain and cause clock.
+ * Where the device has a clock (register_map.h) they bear its time, bad ones the last that it told;
+ * a reading that comes again unchanged with the same time is handed on once. A clock that tells no
+ * time, or is refused, leaves ours, with quality uncertain and cause clock.
  * A read that a device refuses with exception 2 or 3 is split, down to single values, and stays so
  * until the driver is opened again. One that a device passes over in silence while it answers
  * others is asked ever more rarely, and its points are bad meanwhile.

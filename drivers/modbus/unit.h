@@ -4,7 +4,7 @@
  *
  * Where the map names a clock (register_map_clock), each read that can hold it holds it, and its
  * samples bear the device's time. For a read that cannot, the clock is to be asked just before
- * (unit_reads_clock_request).
+ * (unit_reads_needs_clock).
  */
 #ifndef DRIVERS_MODBUS_UNIT_H
 #define DRIVERS_MODBUS_UNIT_H

@@ -281,7 +281,11 @@ class Central(Child):
         def look():
             found = self.metrics()
             return all(found.get(name) == 0 for name in names)
-        wait_until("the centre's readers", look, seconds, 0.1)
+
+        def lags():
+            found = self.metrics()
+            return f"the centre's readers: {({name: found.get(name) for name in names})}"
+        wait_until(lags, look, seconds, 0.1)
 
 
 # ---- HTTP ---------------------------------------------------------------------------------------
