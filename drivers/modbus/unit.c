@@ -164,6 +164,20 @@ size_t unit_reads_points(const struct unit_reads *unit, size_t read)
     return count;
 }
 
+/* Whose sample the k-th of the read is, and when; NULL where it is the clock. */
+static const struct modbus_point_options *begin_sample(const struct unit_reads *unit, size_t read,
+                                                       size_t k, int64_t t_ms,
+                                                       struct sample *sample)
+{
+    const struct modbus_point_options *point = point_of(unit, read, k);
+
+    if (point != NULL) {
+        sample->point = point->number;
+        sample->t_ms = t_ms;
+    }
+    return point;
+}
+
 size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8_t *data,
                          int64_t t_ms, struct sample *samples)
 {
@@ -171,18 +185,17 @@ size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8
     size_t count = 0;
 
     for (size_t k = 0; k < all; k++) {
-        const struct modbus_point_options *point = point_of(unit, read, k);
+        const struct modbus_point_options *point =
+            begin_sample(unit, read, k, t_ms, &samples[count]);
         if (point == NULL)
             continue;
         const struct map_register *reg = register_map_at(unit->map, point->reg);
         size_t offset = read_plan_offset(unit->plan, read, k);
-        struct sample *sample = &samples[count++];
-        sample->point = point->number;
-        sample->t_ms = t_ms;
         if (reg->type == REGISTER_BIT)
-            decode_bit(reg, (data[offset / 8] >> offset % 8 & 1) != 0, sample);
+            decode_bit(reg, (data[offset / 8] >> offset % 8 & 1) != 0, &samples[count]);
         else
-            decode_registers(reg, data + 2 * offset, sample);
+            decode_registers(reg, data + 2 * offset, &samples[count]);
+        count++;
     }
     return count;
 }
@@ -193,13 +206,8 @@ size_t unit_reads_bad(const struct unit_reads *unit, size_t read, enum cause cau
     size_t all = read_plan_at(unit->plan, read)->points;
     size_t count = 0;
 
-    for (size_t k = 0; k < all; k++) {
-        const struct modbus_point_options *point = point_of(unit, read, k);
-        if (point == NULL)
-            continue;
-        samples[count].point = point->number;
-        samples[count].t_ms = t_ms;
-        decode_bad(cause, &samples[count++]);
-    }
+    for (size_t k = 0; k < all; k++)
+        if (begin_sample(unit, read, k, t_ms, &samples[count]) != NULL)
+            decode_bad(cause, &samples[count++]);
     return count;
 }
