@@ -182,7 +182,7 @@ clean: ## remove what was built
 
 # ---- how it is made -------------------------------------------------------------------------
 
-.PHONY: compile web unit-bins fuzz-replay fuzzers bench-bins browser-deps
+.PHONY: compile web unit-bins world-bin fuzz-replay fuzzers bench-bins browser-deps
 compile: $(BINARIES) web
 
 WEB_FILES := $(wildcard dashboards/web/* dashboards/api/*)
@@ -215,6 +215,15 @@ $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
 unit-bins: $(UNIT_BINS)
 $(OBJ)/tests/unit/%: $(OBJ)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVE)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS) $(LDLIBS)
+
+# The simulated world: what it puts in the place of the machine stands before the archive.
+WORLD_SOURCES := $(wildcard tests/world/*.c)
+WORLD_OBJECTS := $(WORLD_SOURCES:%.c=$(OBJ)/%.o) $(OBJ)/tests/unit/support/sim_disk.o
+WORLD         := $(OBJ)/tests/world/world
+WORLD_WRAPS   := -Wl,--wrap=clock_real,--wrap=password_hash,--wrap=abort
+world-bin: $(WORLD)
+$(WORLD): $(WORLD_OBJECTS) $(ARCHIVE)
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WORLD_WRAPS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
 # The corpus is replayed through the same targets without a fuzzer: replay.c is their main.
 fuzz-replay: $(FUZZ_REPLAY)

@@ -6,48 +6,64 @@
 #include "base/json.h"
 #include "base/numbers.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define REMEMBERED   256 /* digests of the latest letters */
 #define LETTER_LIMIT (2 * 256 * 1024 + 4096)
 
 struct dead_letters {
+    const struct journal_io *io;
     int fd;
-    off_t size;
+    uint64_t size;
     uint8_t seen[REMEMBERED][SHA256_SIZE];
     size_t seen_count;
 };
 
-int dead_letters_open(const char *path, struct dead_letters **ret_letters, struct message *message)
+/* The file's name is durable as well before the first letter counts. */
+static int open_file(struct dead_letters *letters, const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    struct stat status;
-    if (fd < 0 || fstat(fd, &status)) {
-        int err = message_errno(message, ERR_IO, "cannot open %s for dead letters", path);
-        if (fd >= 0)
-            close(fd);
+    const struct journal_io *io = letters->io;
+    char folder[FILE_PATH_SIZE];
+    int err = path_folder(path, folder);
+    if (!err)
+        err = io->open(io->self, path, true, &letters->fd);
+    if (err)
         return err;
-    }
+    err = io->size(io->self, letters->fd, &letters->size);
+    if (!err)
+        err = io->sync_folder(io->self, folder);
+    if (err)
+        io->close(io->self, letters->fd);
+    return err;
+}
+
+int dead_letters_open_on(const struct journal_io *io, const char *path,
+                         struct dead_letters **ret_letters, struct message *message)
+{
     struct dead_letters *letters = calloc(1, sizeof(*letters));
-    if (!letters) {
-        close(fd);
+    if (!letters)
         return message_set(message, ERR_NO_MEMORY, "dead letters: out of memory");
+    letters->io = io;
+    int err = open_file(letters, path);
+    if (err) {
+        free(letters);
+        return message_errno(message, err, "cannot open %s for dead letters", path);
     }
-    letters->fd = fd;
-    letters->size = status.st_size;
     *ret_letters = letters;
     return 0;
+}
+
+int dead_letters_open(const char *path, struct dead_letters **ret_letters, struct message *message)
+{
+    return dead_letters_open_on(journal_io_real(), path, ret_letters, message);
 }
 
 void dead_letters_close(struct dead_letters *letters)
 {
     if (!letters)
         return;
-    close(letters->fd);
+    letters->io->close(letters->io->self, letters->fd);
     free(letters);
 }
 
@@ -97,14 +113,15 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
     buffer_init(&out, LETTER_LIMIT);
     write_letter(&out, now, topic, payload, len, reason);
     int err = buffer_error(&out) || !out.len ? ERR_NO_MEMORY : 0;
-    if (!err && letters->size + (off_t)out.len > DEAD_LETTERS_MAX_BYTES)
+    const struct journal_io *io = letters->io;
+    if (!err && letters->size + out.len > DEAD_LETTERS_MAX_BYTES)
         err = ERR_FULL;
     if (!err)
-        err = file_pwrite_all(letters->fd, out.data, out.len, letters->size);
-    if (!err && fdatasync(letters->fd))
-        err = ERR_IO;
+        err = io->pwrite(io->self, letters->fd, out.data, out.len, letters->size);
+    if (!err)
+        err = io->fdatasync(io->self, letters->fd);
     if (!err) {
-        letters->size += (off_t)out.len;
+        letters->size += out.len;
         memcpy(letters->seen[letters->seen_count++ % REMEMBERED], digest, SHA256_SIZE);
     } else
         message_set(message, err, "a dead letter of %zu bytes from %s was not kept: %s", len, topic,

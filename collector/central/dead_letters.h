@@ -11,6 +11,7 @@
 #include "base/attributes.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "store/journal_io.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,9 @@ struct dead_letters;
 /* Opens or makes the file at `path`. */
 MUST_CHECK int dead_letters_open(const char *path, struct dead_letters **ret_letters,
                                  struct message *message);
+/* The same on another disk than the machine's own. */
+MUST_CHECK int dead_letters_open_on(const struct journal_io *io, const char *path,
+                                    struct dead_letters **ret_letters, struct message *message);
 void dead_letters_close(struct dead_letters *letters);
 
 /* Keeps one, durably (0), or says why it could not: then the payload must not be receipted. */

@@ -354,7 +354,6 @@ static int open_journal(struct edge *edge, struct message *message)
                               : "",
              (unsigned long long)report.scanned_frames, report.loss_count);
     struct recorder_options recorder = {.journal = edge->journal,
-                                        .folder = edge->config->journal_path,
                                         .edge = edge->config->edge,
                                         .site = edge->config->site,
                                         .boot = edge->boot,

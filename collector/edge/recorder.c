@@ -493,7 +493,7 @@ int recorder_new_epoch(struct recorder *recorder, struct now now, struct message
     if (!err)
         err = introduce(recorder, &nothing, now, message);
     if (!err)
-        err = journal_scan(recorder->options.folder, record_again, NULL, &again, message);
+        err = journal_scan_own(journal, record_again, &again, message);
     if (!err)
         err = recorder_flush(recorder, now, message);
     for (int stream = 0; stream < STREAM_COUNT; stream++)

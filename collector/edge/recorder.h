@@ -26,7 +26,6 @@ struct recorder;
 
 struct recorder_options {
     struct journal *journal;
-    const char *folder; /* of the journal */
     const char *edge, *site;
     const char *boot; /* this boot's identity */
     const struct point_info *points;

@@ -3,13 +3,11 @@
 #include "store/db_file.h"
 #include "store/db_schema.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /*
  * Design notes
@@ -260,7 +258,6 @@ static struct db *db_new(const struct db_options *options)
 
 static int open_handle(struct db *db, struct db_report *report, struct message *message)
 {
-    struct stat info;
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_READONLY;
 
     if (db->mode == DB_WRITER) {
@@ -269,7 +266,7 @@ static int open_handle(struct db *db, struct db_report *report, struct message *
         if (err != 0)
             return err;
         report->unclean = db_file_has_log(db->path);
-    } else if (stat(db->path, &info) != 0 && errno == ENOENT) {
+    } else if (!db_file_exists(db->path)) {
         return message_set(message, ERR_NOT_FOUND, "there is no %s", db->path);
     }
     int code = sqlite3_open_v2(db->path, &db->handle, flags, NULL);

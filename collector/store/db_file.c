@@ -34,6 +34,13 @@ int db_file_create(const char *path, bool *ret_created, struct message *message)
     return 0;
 }
 
+bool db_file_exists(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 || errno != ENOENT;
+}
+
 bool db_file_has_log(const char *path)
 {
     char log[FILE_PATH_SIZE + 8];

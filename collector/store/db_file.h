@@ -16,6 +16,8 @@
 /* Makes an empty file, private to its owner, its name durable; nothing where there is one. */
 MUST_CHECK int db_file_create(const char *path, bool *ret_created, struct message *message);
 
+bool db_file_exists(const char *path);
+
 /* Is there a log with anything in it? A writer that closes leaves none. */
 bool db_file_has_log(const char *path);
 

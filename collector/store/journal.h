@@ -217,4 +217,11 @@ MUST_CHECK int journal_scan(const char *folder,
                                            uint64_t bytes),
                             void *self, struct message *message);
 
+/* The same of a journal that is open here, with what it has of earlier epochs, on its own disk. The
+ * appender's thread; `visit` may append and commit: what that adds may be visited, or not. */
+MUST_CHECK int journal_scan_own(const struct journal *journal,
+                                int (*visit)(void *self, const char *epoch, char letter,
+                                             const struct journal_frame *frame),
+                                void *self, struct message *message);
+
 #endif

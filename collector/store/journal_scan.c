@@ -1,4 +1,4 @@
-/* Reading a journal that nobody has open: for tools and tests. Nothing is written. */
+/* Reading a journal's folder from end to end, earlier epochs too. Nothing is written. */
 #include "store/journal_internal.h"
 
 #include "base/numbers.h"
@@ -137,6 +137,21 @@ static int scan_file(const struct scan *scan, const struct scan_file *file,
     return err;
 }
 
+static int scan_folder(struct scan *scan)
+{
+    struct message *message = scan->message;
+    message_set(message, 0, "%s", "");
+    int err = scan->io->list(scan->io->self, scan->folder, note_file, scan);
+    if (err && (!message || !message->text[0]))
+        message_errno(message, err, "cannot list %s", scan->folder);
+    if (!err && scan->count)
+        qsort(scan->files, scan->count, sizeof(*scan->files), compare);
+    for (size_t i = 0; !err && i < scan->count; i++)
+        err = scan_file(scan, &scan->files[i], i + 1 < scan->count ? &scan->files[i + 1] : NULL);
+    free(scan->files);
+    return err;
+}
+
 int journal_scan(const char *folder,
                  int (*visit)(void *self, const char *epoch, char letter,
                               const struct journal_frame *frame),
@@ -151,14 +166,20 @@ int journal_scan(const char *folder,
         .damage = damage,
         .self = self,
     };
-    message_set(message, 0, "%s", "");
-    int err = scan.io->list(scan.io->self, folder, note_file, &scan);
-    if (err && (!message || !message->text[0]))
-        message_errno(message, err, "cannot list %s", folder);
-    if (!err && scan.count)
-        qsort(scan.files, scan.count, sizeof(*scan.files), compare);
-    for (size_t i = 0; !err && i < scan.count; i++)
-        err = scan_file(&scan, &scan.files[i], i + 1 < scan.count ? &scan.files[i + 1] : NULL);
-    free(scan.files);
-    return err;
+    return scan_folder(&scan);
+}
+
+int journal_scan_own(const struct journal *journal,
+                     int (*visit)(void *self, const char *epoch, char letter,
+                                  const struct journal_frame *frame),
+                     void *self, struct message *message)
+{
+    struct scan scan = {
+        .io = journal->io,
+        .folder = journal->folder,
+        .message = message,
+        .visit = visit,
+        .self = self,
+    };
+    return scan_folder(&scan);
 }

@@ -361,7 +361,6 @@ static struct recorder *open_recorder(struct journal *journal, struct point_info
         streams[i] = STREAM_C;
     }
     struct recorder_options options = {.journal = journal,
-                                       .folder = folder,
                                        .edge = "bench",
                                        .site = "site",
                                        .boot = "00000000000000000000000000000000",

@@ -128,7 +128,6 @@ static void open_edge(struct county *county)
     if (journal_open(&journal, &county->edge_journal, &report, &message))
         fail_msg("%s", message.text);
     struct recorder_options recorder = {.journal = county->edge_journal,
-                                        .folder = county->edge_folder,
                                         .edge = "e1",
                                         .site = "s",
                                         .boot = INSTANCE,

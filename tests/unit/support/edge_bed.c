@@ -72,7 +72,6 @@ void edge_bed_open(struct edge_bed *bed)
         fail_msg("journal_open: %d %s", err, bed->message.text);
     struct recorder_options options = {
         .journal = bed->journal,
-        .folder = bed->folder,
         .edge = EDGE_BED_EDGE,
         .site = EDGE_BED_SITE,
         .boot = "00000000000000000000000000000b07",

@@ -6,8 +6,9 @@
 #include <string.h>
 
 struct sim_file {
-    uint8_t *cached, *durable; /* both of `room` bytes, zeros behind their ends */
-    uint8_t *dirty;            /* by sector */
+    uint8_t *cached, *durable;   /* both of `room` bytes, zeros behind their ends */
+    uint8_t *dirty;              /* by sector */
+    size_t dirty_from, dirty_to; /* no sector outside is */
     size_t room;
     uint64_t cached_len, durable_len;
     uint64_t reserved;
@@ -257,6 +258,14 @@ static int sim_pread(void *self, int fd, void *data, size_t len, uint64_t at, si
     return 0;
 }
 
+static void mark_dirty(struct sim_file *file, size_t from, size_t to)
+{
+    bool clean = file->dirty_from == file->dirty_to;
+    memset(file->dirty + from, 1, to - from);
+    file->dirty_from = clean || from < file->dirty_from ? from : file->dirty_from;
+    file->dirty_to = clean || to > file->dirty_to ? to : file->dirty_to;
+}
+
 static int sim_pwrite(void *self, int fd, const void *data, size_t len, uint64_t at)
 {
     struct sim_disk *disk = self;
@@ -278,7 +287,7 @@ static int sim_pwrite(void *self, int fd, const void *data, size_t len, uint64_t
         return err;
     make_room(file, at + len);
     memcpy(file->cached + at, data, len);
-    memset(file->dirty + at / SIM_SECTOR, 1, (at + len - 1) / SIM_SECTOR - at / SIM_SECTOR + 1);
+    mark_dirty(file, at / SIM_SECTOR, (at + len - 1) / SIM_SECTOR + 1);
     if (file->cached_len < at + len)
         file->cached_len = at + len;
     return err;
@@ -290,11 +299,12 @@ static int sim_fsync(void *self, int fd)
     bool lost = fails(self, SIM_SYNC);
     if (((struct sim_disk *)self)->dead)
         return ERR_IO;
-    for (size_t i = 0; i < file->room / SIM_SECTOR; i++)
+    for (size_t i = file->dirty_from; i < file->dirty_to; i++) {
         if (file->dirty[i] && !lost)
             memcpy(file->durable + i * SIM_SECTOR, file->cached + i * SIM_SECTOR, SIM_SECTOR);
-    if (file->room)
-        memset(file->dirty, 0, file->room / SIM_SECTOR);
+        file->dirty[i] = 0;
+    }
+    file->dirty_from = file->dirty_to = 0;
     if (!lost)
         file->durable_len = file->cached_len;
     return lost ? ERR_IO : 0;
@@ -322,8 +332,11 @@ static int sim_fallocate(void *self, int fd, uint64_t len)
 
 static void shorten(struct sim_file *file, uint64_t len)
 {
+    size_t from = len / SIM_SECTOR, to = (file->cached_len + SIM_SECTOR - 1) / SIM_SECTOR;
     if (len < file->room)
         memset(file->cached + len, 0, file->room - len);
+    if (from < to)
+        mark_dirty(file, from, to);
     file->cached_len = len;
     file->reserved = len;
 }
@@ -434,12 +447,13 @@ void sim_disk_kill(struct sim_disk *disk)
 
 static void cut_file(struct sim_disk *disk, struct sim_file *file)
 {
-    for (size_t i = 0; i < file->room / SIM_SECTOR; i++) {
+    for (size_t i = file->dirty_from; i < file->dirty_to; i++) {
         uint8_t *cached = file->cached + i * SIM_SECTOR, *durable = file->durable + i * SIM_SECTOR;
         if (file->dirty[i] && sim_below(&disk->seed, 2))
             memcpy(durable, cached, SIM_SECTOR);
         file->dirty[i] = 0;
     }
+    file->dirty_from = file->dirty_to = 0;
     if (file->cached_len != file->durable_len && sim_below(&disk->seed, 2))
         file->durable_len = file->cached_len;
     if (file->durable_len < file->room)
@@ -532,6 +546,19 @@ void sim_disk_cut_file(struct sim_disk *disk, const char *path, uint64_t len)
     shorten(file, len);
     memcpy(file->durable, file->cached, file->room);
     file->durable_len = len;
+}
+
+bool sim_disk_holds(const struct sim_disk *disk, const char *path)
+{
+    return lookup(disk, path) != NULL;
+}
+
+void sim_disk_copy(const struct sim_disk *from, struct sim_disk *to)
+{
+    for (size_t i = 0; i < from->cached_count; i++) {
+        const struct sim_file *file = from->cached[i].file;
+        sim_disk_put(to, from->cached[i].path, file->cached, file->cached_len);
+    }
 }
 
 void sim_disk_remove(struct sim_disk *disk, const char *path)

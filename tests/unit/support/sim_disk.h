@@ -94,6 +94,11 @@ uint64_t sim_disk_used(const struct sim_disk *disk);
 void sim_disk_damage(struct sim_disk *disk, const char *path, uint64_t at, uint8_t xor_with);
 uint8_t sim_disk_byte(const struct sim_disk *disk, const char *path, uint64_t at);
 void sim_disk_cut_file(struct sim_disk *disk, const char *path, uint64_t len);
+bool sim_disk_holds(const struct sim_disk *disk, const char *path);
+
+/* As a backup would: every file of `from` as it is in the cache, durable on `to`. */
+void sim_disk_copy(const struct sim_disk *from, struct sim_disk *to);
+
 void sim_disk_remove(struct sim_disk *disk, const char *path);
 void sim_disk_put(struct sim_disk *disk, const char *path, const void *data, size_t len);
 

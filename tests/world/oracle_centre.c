@@ -1,0 +1,266 @@
+#include "base/crc32c.h"
+#include "base/json.h"
+#include "base/numbers.h"
+#include "model/receipt.h"
+#include "model/record.h"
+#include "tests/world/oracle.h"
+#include "tests/world/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define AWAY_US     (60 * (int64_t)US_PER_S) /* by then the centre must say so */
+#define BACK_US     (60 * (int64_t)US_PER_S)
+#define JSON_LIMIT  (1024 * 1024)
+#define POSITION(p) (UINT64_C(1) << 63 | (p))
+
+void oracle_centre_opened(struct world *world)
+{
+    struct oracle *oracle = &world->oracle;
+    if (journal_reader_open(world->centre.journal, 0, oracle->position + 1, &oracle->central))
+        abort();
+    oracle_centre_look(world);
+}
+
+void oracle_centre_ends(struct world *world)
+{
+    journal_reader_close(world->oracle.central);
+    world->oracle.central = NULL;
+}
+
+/* ---- the central journal ---- */
+
+static void note_loss(struct world *world, int index, int epoch, const struct record *record)
+{
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    const struct record_loss *loss = &record->loss;
+    if (loss->first > loss->last)
+        return;
+    if (!loss->cause[0])
+        world_fail(world, "a loss of %s has no cause", world->edges[index].name);
+    if (intervals_add(&edge->lost[epoch][loss->of], loss->first, loss->last) ||
+        intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
+        abort();
+}
+
+static void note_edge_record(struct world *world, int index, const struct record *record,
+                             const struct journal_frame *frame)
+{
+    struct oracle *oracle = &world->oracle;
+    struct oracle_edge *edge = &oracle->edges[index];
+    const struct record_head *head = &record->head;
+    int epoch = oracle_epoch(edge, head->epoch);
+    uint64_t key = oracle_key(index, epoch, head->stream, head->seq);
+    uint32_t crc = crc32c(0, frame->payload, frame->len);
+    if (epoch < 0)
+        return;
+    struct known *known = oracle_know(&oracle->journaled, key);
+    if (known->crc && head->kind != RECORD_BIRTH)
+        world_fail(world, "%s: %c %llu is in the central journal twice%s", frame->origin,
+                   stream_letter(head->stream), (unsigned long long)head->seq,
+                   known->crc != crc ? ", with two contents" : "");
+    known->crc = crc;
+    const struct known *appended = oracle_find(&edge->appended, key);
+    if (appended && appended->crc != crc && strcmp(record->loss.cause, "dead_letter") != 0)
+        world_fail(world, "%s: %c %llu came with other contents than it was sent with",
+                   frame->origin, stream_letter(head->stream), (unsigned long long)head->seq);
+    if (intervals_add(&edge->have[epoch][head->stream], head->seq, head->seq))
+        abort();
+    if (head->kind == RECORD_LOSS)
+        note_loss(world, index, epoch, record);
+}
+
+static void note_action(struct world *world, const struct record *record)
+{
+    uint64_t act;
+    struct oracle *oracle = &world->oracle;
+    if (parse_u64(record->action.note, 0, oracle->act_count, &act) || act >= oracle->act_count)
+        return;
+    if (++oracle->acts[act].journaled > 1 && !oracle->acts[act].excused)
+        world_fail(world, "action %llu is in the central journal twice", (unsigned long long)act);
+}
+
+static void note_frame(struct world *world, const struct journal_frame *frame)
+{
+    struct oracle *oracle = &world->oracle;
+    struct record record;
+    oracle->position = frame->seq;
+    oracle_know(&oracle->positions, POSITION(frame->seq))->crc =
+        crc32c(0, frame->payload, frame->len);
+    if (record_parse(frame->payload, frame->len, &record, NULL)) {
+        world_fail(world, "record %llu of the central journal cannot be read",
+                   (unsigned long long)frame->seq);
+        return;
+    }
+    int edge = oracle_edge_of(frame->origin);
+    if (edge >= 0)
+        note_edge_record(world, edge, &record, frame);
+    if (record.head.kind == RECORD_ACTION)
+        note_action(world, &record);
+    record_release(&record);
+}
+
+void oracle_centre_look(struct world *world)
+{
+    struct centre_node *centre = &world->centre;
+    struct machine_faults faults;
+    struct journal_frame frame;
+    if (!world->oracle.central || centre->machine.disk.dead ||
+        journal_durable(centre->journal, 0) <= world->oracle.position)
+        return;
+    machine_look(&centre->machine, &faults);
+    while (!world->failed && !journal_reader_next(world->oracle.central, &frame, NULL))
+        note_frame(world, &frame);
+    machine_look_end(&centre->machine, &faults);
+}
+
+/* ---- receipts ---- */
+
+static bool is_durable(struct world *world, int index, const struct receipt *receipt, int stream)
+{
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    const struct receipt_stream *said = &receipt->streams[stream];
+    int epoch = oracle_epoch(edge, receipt->epoch);
+    const struct intervals *have = &edge->have[epoch < 0 ? 0 : epoch][stream];
+    bool all = epoch < 0 || !said->through || intervals_contain_all(have, 1, said->through);
+    for (size_t i = 0; all && i < said->also_count; i++)
+        all = intervals_contain_all(have, said->also[i].first, said->also[i].last);
+    return all;
+}
+
+void oracle_centre_says(struct world *world, const char *topic, const void *payload, size_t len)
+{
+    enum topic_kind kind;
+    char name[65];
+    struct receipt receipt;
+    if (topic_parse(topic, &kind, name) || kind != TOPIC_RECEIPT)
+        return;
+    int index = oracle_edge_of(name);
+    if (index < 0 || world->centre.machine.disk.dead)
+        return;
+    oracle_centre_look(world);
+    if (receipt_parse(payload, len, &receipt, NULL)) {
+        world_fail(world, "a receipt for %s cannot be read", name);
+        return;
+    }
+    for (int stream = 0; stream < STREAM_COUNT; stream++)
+        if (receipt.streams[stream].present && !is_durable(world, index, &receipt, stream))
+            world_fail(world, "a receipt for %s tells of records in %c that are not durable", name,
+                       stream_letter((enum stream)stream));
+}
+
+/* ---- people ---- */
+
+size_t oracle_next_act(const struct oracle *oracle)
+{
+    return oracle->act_count;
+}
+
+void oracle_acted(struct world *world, bool answered)
+{
+    struct oracle *oracle = &world->oracle;
+    struct oracle_act *acts =
+        reallocarray(oracle->acts, oracle->act_count + 1, sizeof(*oracle->acts));
+    if (!acts)
+        abort();
+    oracle->acts = acts;
+    acts[oracle->act_count++] = (struct oracle_act){.answered = answered};
+    world->reached[SITE_ACKED] += answered;
+}
+
+/* ---- presence ---- */
+
+/* Since when the centre cannot have heard from the edge. */
+static void note_away(struct world *world, int index)
+{
+    int64_t *away_us = &world->oracle.edges[index].away_us;
+    const struct broker_client *client = &world->broker.clients[index];
+    bool away = !world->edges[index].machine.running || !client->connected || client->cut_up;
+    if (!away)
+        *away_us = NEVER;
+    else if (*away_us == NEVER)
+        *away_us = world->now_us;
+}
+
+static void check_edge(struct world *world, const struct json *edge)
+{
+    int index = oracle_edge_of(json_get_text(json_member(edge, "edge")));
+    const char *state = json_get_text(json_member(edge, "state"));
+    if (index < 0)
+        return;
+    int64_t away_us = world->oracle.edges[index].away_us;
+    bool late_line = world->broker.delay_us > US_PER_S;
+    if (strcmp(state, "up") == 0 && away_us != NEVER && !late_line &&
+        world->now_us - away_us > AWAY_US)
+        world_fail(world, "%s is said to be up, and has been away for %lld s",
+                   world->edges[index].name, (long long)((world->now_us - away_us) / US_PER_S));
+    if (strcmp(state, "up") != 0 && world->now_us > WORLD_US - QUIET_US / 2)
+        world_fail(world, "%s is said to be %s long after all is well", world->edges[index].name,
+                   state);
+}
+
+void oracle_look_at_presence(struct world *world)
+{
+    const struct centre_node *centre = &world->centre;
+    struct json_document *document = NULL;
+    struct buffer out;
+    for (int i = 0; i < WORLD_EDGES; i++)
+        note_away(world, i);
+    if (!centre->connected || world->now_us - centre->connected_us < BACK_US)
+        return;
+    buffer_init(&out, JSON_LIMIT);
+    ingest_write_edges(centre->ingest, machine_now(&centre->machine, world->now_us), &out);
+    if (json_parse(out.data, out.len, &document, NULL)) {
+        world_fail(world, "the document of the edges cannot be read");
+    } else {
+        const struct json *edge = json_first(json_member(json_root(document), "edges"));
+        for (; edge; edge = json_next(edge))
+            check_edge(world, edge);
+        json_free(document);
+    }
+    buffer_release(&out);
+}
+
+/* ---- restored disks ---- */
+
+static void forget_centre(struct oracle *oracle)
+{
+    oracle->position = 0;
+    oracle->centre_restored = true;
+    oracle_forget(&oracle->journaled);
+    oracle_forget(&oracle->positions);
+    for (size_t i = 0; i < oracle->act_count; i++) {
+        oracle->acts[i].excused = true;
+        oracle->acts[i].journaled = 0;
+    }
+    for (int i = 0; i < WORLD_EDGES; i++)
+        for (int e = 0; e < ORACLE_EPOCHS; e++)
+            for (int s = 0; s < STREAM_COUNT; s++) {
+                intervals_clear(&oracle->edges[i].have[e][s]);
+                intervals_clear(&oracle->edges[i].lost[e][s]);
+            }
+}
+
+static bool at_centre(const struct oracle_edge *edge, const struct truth *truth)
+{
+    for (unsigned i = 0; i < truth->place_count; i++) {
+        const struct place *place = &truth->places[i];
+        if (intervals_contain(&edge->have[place->epoch][place->stream], place->seq))
+            return true;
+    }
+    return false;
+}
+
+void oracle_restored(struct world *world, int node)
+{
+    struct oracle *oracle = &world->oracle;
+    if (node == NODE_CENTRE) {
+        forget_centre(oracle);
+        return;
+    }
+    struct oracle_edge *edge = &oracle->edges[node];
+    oracle_forget(&edge->appended);
+    oracle_centre_look(world);
+    for (size_t i = 0; i < edge->count; i++)
+        edge->truth[i].excused = edge->truth[i].excused || !at_centre(edge, &edge->truth[i]);
+}

@@ -1,0 +1,245 @@
+#include "base/crc32c.h"
+#include "store/events_db.h"
+#include "store/history_read.h"
+#include "tests/world/oracle.h"
+#include "tests/world/world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE        500
+#define POSITION(p) (UINT64_C(1) << 63 | (p))
+
+/* ---- drained ---- */
+
+static void check_drained(struct world *world)
+{
+    for (int i = 0; i < WORLD_EDGES; i++) {
+        struct edge_node *edge = &world->edges[i];
+        struct uplink_status status;
+        if (!edge->machine.running) {
+            world_fail(world, "%s is not running at the end", edge->name);
+            return;
+        }
+        uplink_get_status(edge->uplink, &status);
+        if (status.unreceived > 8) /* the last seconds' are on their way */
+            world_fail(world, "%s still has %llu records without a receipt%s%s%s", edge->name,
+                       (unsigned long long)status.unreceived,
+                       status.connected ? "" : ", is not connected",
+                       status.sending ? "" : ", does not send", status.beyond ? ", beyond" : "");
+    }
+    if (!world->centre.machine.running)
+        world_fail(world, "the centre is not running at the end");
+    else if (historian_lag(world->centre.historian) > 30 ||
+             alarm_reader_lag(world->centre.alarms) > 30)
+        world_fail(world, "readers are behind: historian %llu, alarms %llu",
+                   (unsigned long long)historian_lag(world->centre.historian),
+                   (unsigned long long)alarm_reader_lag(world->centre.alarms));
+}
+
+/* ---- the history ---- */
+
+static void note_row(struct world *world, int index, int point, const struct history_sample *row)
+{
+    struct truth *truth = oracle_truth(&world->oracle, index, &row->value);
+    if (!truth || (int)truth->sample.point != point || truth->sample.t_ms != row->t_ms ||
+        truth->sample.quality != row->quality || truth->sample.cause != row->cause ||
+        memcmp(&truth->sample.value.number, &row->value.number, sizeof(double)) != 0)
+        world_fail(world, "%s: the history has a sample that was never read",
+                   world->edges[index].points[point].id);
+    else if (++truth->stored > 1)
+        world_fail(world, "%s: a sample is in the history twice",
+                   world->edges[index].points[point].id);
+}
+
+static void read_point(struct world *world, struct history_db *history, int index, int point)
+{
+    static struct history_sample rows[PAGE];
+    struct history_point info;
+    int64_t from_ms = 0, tie = -1;
+    size_t count = PAGE;
+    if (history_db_point(history, world->edges[index].points[point].id, &info, NULL))
+        return; /* nothing of it was ever stored */
+    while (count == PAGE && !world->failed) {
+        if (history_read_samples(history, info.id, from_ms, tie, INT64_MAX, rows, PAGE, &count,
+                                 NULL)) {
+            world_fail(world, "the history cannot be read");
+            return;
+        }
+        for (size_t i = 0; i < count && !world->failed; i++)
+            note_row(world, index, point, &rows[i]);
+        if (count) {
+            from_ms = rows[count - 1].t_ms;
+            tie = rows[count - 1].tie;
+        }
+    }
+}
+
+static void read_history(struct world *world)
+{
+    struct db_options options = {.path = "/c/history.db", .mode = DB_READER};
+    struct history_db *history = NULL;
+    struct message message = {""};
+    if (history_db_open(&options, &history, NULL, &message)) {
+        world_fail(world, "the history cannot be opened: %s", message.text);
+        return;
+    }
+    for (int i = 0; i < WORLD_EDGES; i++)
+        for (int point = 0; point < WORLD_POINTS; point++)
+            read_point(world, history, i, point);
+    history_db_close(history);
+}
+
+/* ---- the books: read = stored + ledger ---- */
+
+static bool on_ledger(const struct oracle_edge *edge, const struct truth *truth)
+{
+    for (unsigned i = 0; i < truth->place_count; i++) {
+        const struct place *place = &truth->places[i];
+        if (intervals_contain(&edge->lost[place->epoch][place->stream], place->seq))
+            return true;
+    }
+    return false;
+}
+
+/* Not yet to be expected: of the last seconds, still with the edge. */
+static bool is_young(const struct world *world, const struct truth *truth)
+{
+    return world->now_us - truth->put_us < 60 * (int64_t)US_PER_S;
+}
+
+/* A centre that was restored asks again; what the edge has freed by then is gone. */
+static bool is_freed(const struct world *world, int index, const struct truth *truth)
+{
+    const struct edge_node *node = &world->edges[index];
+    if (!world->oracle.centre_restored)
+        return false;
+    for (unsigned i = 0; i < truth->place_count; i++) {
+        const struct place *place = &truth->places[i];
+        if (strcmp(world->oracle.edges[index].epochs[place->epoch], journal_epoch(node->journal)) ==
+                0 &&
+            place->seq >= journal_first(node->journal, (int)place->stream))
+            return false;
+    }
+    return true;
+}
+
+static void check_edge_books(struct world *world, int index)
+{
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    uint64_t unaccounted = 0;
+    struct recorder_status status;
+    for (size_t i = 0; i < edge->count && !world->failed; i++) {
+        const struct truth *truth = &edge->truth[i];
+        if (truth->stored || truth->refused || truth->memory || is_young(world, truth))
+            continue;
+        if (!truth->place_count)
+            unaccounted++;
+        else if (!truth->excused && !on_ledger(edge, truth) && !is_freed(world, index, truth))
+            world_fail(world,
+                       "%s: the sample read at %.1f s, recorded as %c %llu (epoch %d of %d), is "
+                       "neither stored nor on the ledger",
+                       world->edges[index].name, (double)truth->put_us / US_PER_S,
+                       stream_letter(truth->places[truth->place_count - 1].stream),
+                       (unsigned long long)truth->places[truth->place_count - 1].seq,
+                       truth->places[truth->place_count - 1].epoch, edge->epoch_count);
+    }
+    recorder_get_status(world->edges[index].recorder, &status);
+    if (unaccounted > edge->said_refused + status.refused)
+        world_fail(world, "%s: %llu samples were read and never recorded, %llu were said to be",
+                   world->edges[index].name, (unsigned long long)unaccounted,
+                   (unsigned long long)(edge->said_refused + status.refused));
+}
+
+/* ---- what was durable is still there ---- */
+
+static void check_central_journal(struct world *world)
+{
+    struct journal_reader *reader = NULL;
+    struct journal_frame frame;
+    size_t found = 0;
+    if (journal_reader_open(world->centre.journal, 0, 1, &reader))
+        abort();
+    while (!world->failed && !journal_reader_next(reader, &frame, NULL)) {
+        const struct known *known = oracle_find(&world->oracle.positions, POSITION(frame.seq));
+        if (frame.seq > world->oracle.position)
+            break;
+        found++;
+        if (!known || known->crc != crc32c(0, frame.payload, frame.len))
+            world_fail(world, "record %llu of the central journal is another than it was",
+                       (unsigned long long)frame.seq);
+    }
+    journal_reader_close(reader);
+    if (!world->failed && found != world->oracle.positions.count)
+        world_fail(world, "the central journal has forgotten %lld records",
+                   (long long)world->oracle.positions.count - (long long)found);
+}
+
+/* ---- people and the provider ---- */
+
+static void check_acts(struct world *world)
+{
+    for (size_t i = 0; i < world->oracle.act_count; i++) {
+        const struct oracle_act *act = &world->oracle.acts[i];
+        if (act->answered && !act->journaled && !act->excused && i + 5 < world->oracle.act_count)
+            world_fail(world, "action %zu was answered and is not in the central journal", i);
+    }
+}
+
+struct raises {
+    struct world *world;
+    uint64_t last;
+    size_t count;
+};
+
+static int check_raise(void *self, const struct event_notification *row)
+{
+    struct raises *raises = self;
+    struct world *world = raises->world;
+    raises->last = row->id;
+    raises->count++;
+    bool urgent = strcmp(row->priority, "high") == 0 || strcmp(row->priority, "critical") == 0;
+    bool raise = strcmp(row->kind, "raise") == 0;
+    world->reached[SITE_RAISE] += raise;
+    int64_t now_ms = machine_now(&world->centre.machine, world->now_us).wall_ms;
+    bool young = now_ms - row->t_ms < 120 * MS_PER_S;
+    if (raise && urgent && !young &&
+        !provider_took(&world->provider, row->payload, row->payload_len))
+        world_fail(world, "the raise of %s (occurrence %llu) never reached the provider",
+                   row->alarm, (unsigned long long)row->occurrence);
+    return 0;
+}
+
+static void check_notifications(struct world *world)
+{
+    struct db_options options = {.path = "/c/events.db", .mode = DB_READER};
+    struct events_db *events = NULL;
+    struct raises raises = {.world = world, .count = PAGE};
+    if (events_db_open(&options, &events, NULL, NULL)) {
+        world_fail(world, "the events cannot be opened");
+        return;
+    }
+    while (raises.count == PAGE && !world->failed) {
+        raises.count = 0;
+        if (events_db_notifications(events, raises.last, PAGE, check_raise, &raises, NULL))
+            world_fail(world, "the notifications cannot be read");
+    }
+    events_db_close(events);
+}
+
+void oracle_end(struct world *world)
+{
+    check_drained(world);
+    if (world->failed)
+        return;
+    oracle_centre_look(world);
+    check_central_journal(world);
+    read_history(world);
+    for (int i = 0; i < WORLD_EDGES && !world->failed; i++)
+        check_edge_books(world, i);
+    check_acts(world);
+    check_notifications(world);
+    if (!world->failed)
+        oracle_check_alarms(world);
+}
