@@ -133,6 +133,7 @@ static int look_up(struct journal_reader *reader, struct segment_mark *ret_mark,
             segment_cursor_release(&reader->cursor);
         *ret_mark = find_mark(segment, reader->position);
         reader->segment = *segment;
+        reader->cursor.end = segment->end; /* it may have grown: both tell of one instant */
         reader->segment.marks = NULL;
         reader->segment.mark_count = 0;
         reader->dropped = dropped;
@@ -171,7 +172,6 @@ static int locate(struct journal_reader *reader, struct interval *ret_gap)
     }
     if (err)
         return ERR_IO;
-    cursor->end = segment->end;
     if (cursor->seq >= reader->position || cursor->seq < mark.seq) {
         cursor->offset = mark.offset;
         cursor->seq = mark.seq;

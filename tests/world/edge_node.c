@@ -37,11 +37,11 @@ void edge_node_init(struct world *world, int index, uint64_t seed)
     for (int i = 0; i < WORLD_POINTS; i++) {
         struct point_info *info = &edge->points[i];
         *info = (struct point_info){.interval_ms = kinds[i].interval_ms};
-        snprintf(info->id, sizeof(info->id), "%s.plc.%s", edge->site, kinds[i].name);
+        snprintf(info->id, sizeof(info->id), "s%d.plc.%s", index + 1, kinds[i].name);
         snprintf(info->name, sizeof(info->name), "%s", kinds[i].name);
         snprintf(info->unit, sizeof(info->unit), "mg/L");
         snprintf(info->type, sizeof(info->type), "float64");
-        snprintf(info->site, sizeof(info->site), "%s", edge->site);
+        snprintf(info->site, sizeof(info->site), "s%d", index + 1);
         snprintf(info->map, sizeof(info->map), "0123456789abcdef");
         snprintf(info->class_, sizeof(info->class_), "%s", kinds[i].class_);
         edge->streams[i] = kinds[i].stream;

@@ -56,6 +56,7 @@ struct oracle_edge {
     size_t count, capacity;
     char epochs[ORACLE_EPOCHS][EPOCH_SIZE];
     int epoch_count;
+    bool reused[ORACLE_EPOCHS]; /* begun before its disk was replaced: numbers may come again */
     struct journal_reader *readers[STREAM_COUNT];
     char reader_epoch[EPOCH_SIZE];
     struct known_map appended; /* as the edge's journal has it */

@@ -61,7 +61,8 @@ static void note_edge_record(struct world *world, int index, const struct record
                    known->crc != crc ? ", with two contents" : "");
     known->crc = crc;
     const struct known *appended = oracle_find(&edge->appended, key);
-    if (appended && appended->crc != crc && strcmp(record->loss.cause, "dead_letter") != 0)
+    if (appended && appended->crc != crc && !edge->reused[epoch] &&
+        strcmp(record->loss.cause, "dead_letter") != 0)
         world_fail(world, "%s: %c %llu came with other contents than it was sent with",
                    frame->origin, stream_letter(head->stream), (unsigned long long)head->seq);
     if (intervals_add(&edge->have[epoch][head->stream], head->seq, head->seq))
@@ -260,6 +261,8 @@ void oracle_restored(struct world *world, int node)
     }
     struct oracle_edge *edge = &oracle->edges[node];
     oracle_forget(&edge->appended);
+    for (int e = 0; e < edge->epoch_count; e++)
+        edge->reused[e] = true;
     oracle_centre_look(world);
     for (size_t i = 0; i < edge->count; i++)
         edge->truth[i].excused = edge->truth[i].excused || !at_centre(edge, &edge->truth[i]);

@@ -216,6 +216,32 @@ static void a_seek_between_a_gap_and_its_record_is_heeded(void **state)
     journal_reader_close(reader);
 }
 
+static void a_segment_that_grew_meanwhile_is_not_damaged(void **state)
+{
+    struct bed *bed = *state;
+    struct journal_loss loss;
+    bed_fill(bed, 1, LEN, 3);
+    bed_commit(bed);
+    bed_crash(bed, false);
+    bed_open(bed);
+    uint64_t first;
+    assert_int_equal(bed_append(bed, 1, LEN, &first), 0);
+    bed_commit(bed);
+    struct journal_reader *reader = open_reader(bed, 1, first);
+    expect(reader, 1, first);
+
+    /* Back before the numbers that the crash took, while a record is added. */
+    bed_fill(bed, 1, LEN, 1);
+    bed_commit(bed);
+    journal_reader_seek(reader, 4);
+    expect_gap(reader, 4, first - 1);
+    journal_reader_seek(reader, first + 1);
+    expect(reader, 1, first + 1);
+    expect_end(reader);
+    assert_int_equal(journal_next_loss(bed->journal, &loss), ERR_NOT_FOUND);
+    journal_reader_close(reader);
+}
+
 static void a_file_that_vanishes_is_a_gap(void **state)
 {
     struct bed *bed = *state;
@@ -338,6 +364,7 @@ int main(void)
         TEST(damage_is_a_gap_and_a_loss_for_the_owner),
         TEST(gaps_are_passed_over_where_nobody_asks),
         TEST(a_seek_between_a_gap_and_its_record_is_heeded),
+        TEST(a_segment_that_grew_meanwhile_is_not_damaged),
         TEST(a_file_that_vanishes_is_a_gap),
         TEST(what_is_dropped_is_not_read_any_more),
         cmocka_unit_test(readers_run_beside_the_appender),
