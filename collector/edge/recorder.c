@@ -244,6 +244,8 @@ static int introduce(struct recorder *recorder, const struct journal_report *rep
         err = append_loss(recorder, &report->losses[i], now, message);
     for (size_t i = 0; !err && i < recorder->group_count; i++)
         err = append_birth(recorder, &recorder->groups[i], now, message);
+    journal_keep(recorder->options.journal,
+                 journal_next_seq(recorder->options.journal, STREAM_A) - 1);
     return err ? err : commit(recorder, now, message);
 }
 

@@ -302,6 +302,7 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
         journal_free(journal);
         return err;
     }
+    journal->run_serial = journal->meta.next_serial;
     journal_make_spare(journal);
     journal_report_losses(journal, &report);
     *ret_journal = journal;

@@ -140,6 +140,12 @@ size_t journal_pending(const struct journal *journal);
  * process ends before, they are told again. */
 MUST_CHECK int journal_next_loss(struct journal *journal, struct journal_loss *ret_loss);
 
+/* What later records refer to (an edge's births): the first stream's records of this run up to and
+ * with `seq` stay as long as the journal is open, and those of earlier runs as long as anything of
+ * those runs is left, received or not: a receiver that was restored asks for them. Appender's
+ * thread; said anew in a new epoch. */
+void journal_keep(struct journal *journal, uint64_t seq);
+
 /* The greatest sequence of a stream that is durable, or that a loss of the opening accounts for (0:
  * none). Any thread. */
 uint64_t journal_durable(const struct journal *journal, int stream);

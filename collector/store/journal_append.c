@@ -36,12 +36,12 @@ static struct segment *open_segment(const struct journal_stream *stream)
     return &stream->segments[stream->count - 1];
 }
 
-static bool has_room(const struct journal *journal, uint64_t bytes)
+static bool has_room(const struct journal *journal, uint64_t bytes, uint64_t past)
 {
     uint64_t spare = journal->spare_fd >= 0 ? journal->spare_bytes : 0;
     return !journal->limit_bytes ||
            journal_segment_bytes(journal) + journal->retired_bytes + spare + bytes <=
-               journal->limit_bytes;
+               journal->limit_bytes + past;
 }
 
 /* The first stream's next segment is reserved beforehand: on a full disk it can still be told
@@ -49,7 +49,7 @@ static bool has_room(const struct journal *journal, uint64_t bytes)
 void journal_make_spare(struct journal *journal)
 {
     char path[FILE_PATH_SIZE];
-    if (journal->spare_fd >= 0 || !has_room(journal, journal->segment_bytes))
+    if (journal->spare_fd >= 0 || !has_room(journal, journal->segment_bytes, 0))
         return;
     segment_path(journal->folder, JOURNAL_SPARE, path);
     if (segment_file_reserve(journal->io, path, journal->segment_bytes, &journal->spare_fd))
@@ -77,7 +77,8 @@ void journal_finish_segment(struct journal *journal, struct journal_stream *stre
 }
 
 /* A file with space for a new segment. The first stream may pass the limit, and takes the spare
- * one where the disk has no other. */
+ * one where the disk has no other; after a failure each may pass it by one segment, no more: a disk
+ * that goes on failing would fill it up. */
 static int reserve_file(struct journal *journal, const struct journal_stream *stream,
                         uint64_t bytes, bool past_limit, char ret_path[FILE_PATH_SIZE], int *ret_fd)
 {
@@ -85,7 +86,7 @@ static int reserve_file(struct journal *journal, const struct journal_stream *st
     int err = ERR_FULL;
     errno = ENOSPC;
     segment_path(journal->folder, "new.tmp", ret_path);
-    if (past_limit || has_room(journal, bytes))
+    if (has_room(journal, bytes, past_limit ? journal->stream_count * journal->segment_bytes : 0))
         err = segment_file_reserve(journal->io, ret_path, bytes, ret_fd);
     if (err == ERR_FULL && first && journal->spare_fd >= 0 && journal->spare_bytes >= bytes) {
         segment_path(journal->folder, JOURNAL_SPARE, ret_path);
@@ -93,7 +94,7 @@ static int reserve_file(struct journal *journal, const struct journal_stream *st
         journal->spare_fd = -1;
         err = 0;
     }
-    if (err == ERR_FULL && first && !past_limit)
+    if (err == ERR_FULL && first)
         err = segment_file_reserve(journal->io, ret_path, bytes, ret_fd);
     return err;
 }

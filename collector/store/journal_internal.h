@@ -103,6 +103,8 @@ struct journal {
     int64_t mono_us, marks_us; /* of the last append; when the marks were written */
 
     struct journal_stream streams[JOURNAL_MAX_STREAMS];
+    uint64_t run_serial; /* segments of this run and epoch have it, or a greater one */
+    uint64_t kept;       /* the first stream's records of this run up to it stay */
     int spare_fd;
     uint64_t spare_bytes;
     struct buffer state; /* read at opening */

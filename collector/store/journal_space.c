@@ -214,6 +214,25 @@ static size_t needed_from(const struct journal *journal, const struct journal_st
     return stream->count;
 }
 
+void journal_keep(struct journal *journal, uint64_t seq)
+{
+    journal->kept = seq;
+}
+
+/* Does anything on the disk refer to this segment of the first stream? */
+static bool is_referred_to(const struct journal *journal, const struct segment *segment)
+{
+    if (segment->serial >= journal->run_serial)
+        return segment->first <= journal->kept;
+    for (size_t s = 1; s < journal->stream_count; s++)
+        for (size_t i = 0; i < journal->streams[s].count; i++) {
+            uint64_t serial = journal->streams[s].segments[i].serial;
+            if (serial > segment->serial && serial < journal->run_serial)
+                return true;
+        }
+    return false;
+}
+
 /* The oldest segment of all streams whose records are all received; the lock is held. */
 static bool find_received(const struct journal *journal, size_t *ret_stream, size_t *ret_index)
 {
@@ -224,7 +243,7 @@ static bool find_received(const struct journal *journal, size_t *ret_stream, siz
         size_t free_to = needed_from(journal, stream);
         for (size_t i = 0; i < closed && i < free_to; i++) {
             const struct segment *segment = &stream->segments[i];
-            if (segment->serial >= oldest ||
+            if (segment->serial >= oldest || (s == 0 && is_referred_to(journal, segment)) ||
                 (segment->first <= segment->last &&
                  !intervals_contain_all(&journal->meta.streams[s].received, segment->first,
                                         segment->last)))
@@ -530,6 +549,8 @@ int journal_new_epoch(struct journal *journal, struct message *message)
                            journal->folder, err_name(err));
     }
     journal_take_epoch_text(journal, text);
+    journal->run_serial = journal->meta.next_serial;
+    journal->kept = 0;
     begin_streams(journal);
     return 0;
 }

@@ -182,6 +182,16 @@ static int replace_segment(struct journal *journal, const struct segment *segmen
     return err;
 }
 
+/* The space behind the last frame is given back once more: a power cut may have undone that. */
+static void trim(const struct journal *journal, struct segment *segment)
+{
+    char path[FILE_PATH_SIZE];
+    segment_path(journal->folder, segment->name, path);
+    if (segment->end < segment->bytes &&
+        !journal->io->truncate(journal->io->self, path, segment->end))
+        segment->bytes = segment->end;
+}
+
 /* What a stopped process wrote may not be on the disk, and an earlier flush of it may have failed:
  * the cache then calls it clean. So what the marks do not call durable is written once more, and
  * flushed, before it is shown. */
@@ -193,8 +203,7 @@ static int make_durable(struct walk *walk, struct segment *segment, uint64_t tor
     int fd;
     walk->recovery->report->torn_bytes += torn;
     segment_path(journal->folder, segment->name, path);
-    if (segment->end < segment->bytes && !io->truncate(io->self, path, segment->end))
-        segment->bytes = segment->end;
+    trim(journal, segment);
     if (!walk->recovery->report->unclean && !torn)
         return 0;
     int err = io->open(io->self, path, true, &fd);
@@ -284,6 +293,8 @@ static int walk_segment(struct walk *walk, size_t index, size_t state_index)
         return err;
     if (!next)
         return make_durable(walk, segment, torn);
+    if (scan && !torn)
+        trim(journal, segment);
     if (!linked || limit < segment->first)
         return 0;
     if (scan && walk->seq < limit && tail.bytes)

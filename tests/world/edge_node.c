@@ -94,6 +94,8 @@ static void port_beyond(void *self)
 static void on_durable(void *self)
 {
     struct edge_node *edge = self;
+    if (edge->machine.running && edge->uplink)
+        oracle_edge_look(edge->world, edge->index); /* it may be dropped before the step ends */
     wake(&edge->uplink_us, edge->world->now_us + world_jitter(edge->world, UPLINK_LATE));
 }
 

@@ -110,6 +110,8 @@ void oracle_centre_ends(struct world *world);
 void oracle_centre_says(struct world *world, const char *topic, const void *payload, size_t len);
 size_t oracle_next_act(const struct oracle *oracle);
 void oracle_acted(struct world *world, bool answered);
+/* Since when the centre cannot have heard from the edge; and whether the centre knows. */
+void oracle_note_away(struct world *world, int edge);
 void oracle_look_at_presence(struct world *world);
 
 /* A node's disk is about to become an older one. */

@@ -171,8 +171,7 @@ void oracle_acted(struct world *world, bool answered)
 
 /* ---- presence ---- */
 
-/* Since when the centre cannot have heard from the edge. */
-static void note_away(struct world *world, int index)
+void oracle_note_away(struct world *world, int index)
 {
     int64_t *away_us = &world->oracle.edges[index].away_us;
     const struct broker_client *client = &world->broker.clients[index];
@@ -205,8 +204,6 @@ void oracle_look_at_presence(struct world *world)
     const struct centre_node *centre = &world->centre;
     struct json_document *document = NULL;
     struct buffer out;
-    for (int i = 0; i < WORLD_EDGES; i++)
-        note_away(world, i);
     if (!centre->connected || world->now_us - centre->connected_us < BACK_US)
         return;
     buffer_init(&out, JSON_LIMIT);

@@ -129,14 +129,16 @@ static void check_edge_books(struct world *world, int index)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
     uint64_t unaccounted = 0;
+    int64_t last_us = 0;
     struct recorder_status status;
     for (size_t i = 0; i < edge->count && !world->failed; i++) {
         const struct truth *truth = &edge->truth[i];
         if (truth->stored || truth->refused || truth->memory || is_young(world, truth))
             continue;
-        if (!truth->place_count)
+        if (!truth->place_count) {
             unaccounted++;
-        else if (!truth->excused && !on_ledger(edge, truth) && !is_freed(world, index, truth))
+            last_us = truth->put_us;
+        } else if (!truth->excused && !on_ledger(edge, truth) && !is_freed(world, index, truth))
             world_fail(world,
                        "%s: the sample read at %.1f s, recorded as %c %llu (epoch %d of %d), is "
                        "neither stored nor on the ledger",
@@ -147,8 +149,11 @@ static void check_edge_books(struct world *world, int index)
     }
     recorder_get_status(world->edges[index].recorder, &status);
     if (unaccounted > edge->said_refused + status.refused)
-        world_fail(world, "%s: %llu samples were read and never recorded, %llu were said to be",
+        world_fail(world,
+                   "%s: %llu samples were read and never recorded, the last at %.1f s; %llu were "
+                   "said to be",
                    world->edges[index].name, (unsigned long long)unaccounted,
+                   (double)last_us / US_PER_S,
                    (unsigned long long)(edge->said_refused + status.refused));
 }
 
