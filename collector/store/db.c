@@ -25,7 +25,10 @@
  * Time. The limit of a reader's statement counts from its first step. SQLite's progress handler
  * looks at it within a step, db_next between two: a caller that dawdles is cut off as well.
  *
- * An unclean stop is seen by a log that is not empty: a writer that closes leaves none.
+ * An unclean stop is seen by a log that is not empty: a writer that closes leaves none. What such a
+ * log holds may be in the cache alone, where a flush failed before the stop: no later flush writes
+ * it, and after a power cut all that was committed behind it would be gone. So it is moved into the
+ * file, which writes it anew, before anything is added; where there is no room, after each commit.
  */
 
 #define BUSY_MS            5000
@@ -60,6 +63,7 @@ struct db {
     int64_t checkpoint_bytes;
     int64_t checkpoint_at; /* bytes of log that make the next try */
     int checkpoint_err;
+    bool doubtful; /* the log may not be on the disk: checkpoint as soon as that is possible */
     struct db_stmt *stmts;
     size_t stmt_count;
     char path[];
@@ -238,6 +242,15 @@ static int quick_check(struct db *db, bool *ret_checked, struct message *message
     return 0;
 }
 
+/* Once more into the file what the last run left in the log. */
+static int settle_log(struct db *db, struct message *message)
+{
+    db->doubtful = true;
+    int err = db_checkpoint(db, message);
+    db->checkpoint_err = err;
+    return err == ERR_FULL || err == ERR_AGAIN ? 0 : err;
+}
+
 static struct db *db_new(const struct db_options *options)
 {
     size_t size = strlen(options->path) + 1;
@@ -290,6 +303,8 @@ int db_open(const struct db_options *options, const struct db_schema *schema, st
         err = db_schema_identify(db, schema, &version, message);
     if (err == 0 && report.unclean)
         err = quick_check(db, &report.checked, message);
+    if (err == 0 && report.unclean)
+        err = settle_log(db, message);
     if (err == 0)
         err = db_schema_migrate(db, schema, version, message);
     if (err == 0)
@@ -372,7 +387,7 @@ int db_commit(struct db *db, struct message *message)
         return err;
     }
     db->transaction = TRANSACTION_NONE;
-    if (db->log_bytes >= db->checkpoint_at)
+    if (db->doubtful || db->log_bytes >= db->checkpoint_at)
         db->checkpoint_err = db_checkpoint(db, NULL);
     return 0;
 }
@@ -397,6 +412,7 @@ int db_checkpoint(struct db *db, struct message *message)
         return fail(db, code, message, "checkpoint");
     }
     db->log_bytes = 0;
+    db->doubtful = false;
     db->checkpoint_at = db->checkpoint_bytes;
     return 0;
 }
