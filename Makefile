@@ -182,7 +182,7 @@ clean: ## remove what was built
 
 # ---- how it is made -------------------------------------------------------------------------
 
-.PHONY: compile web unit-bins world-bin fuzz-replay fuzzers bench-bins browser-deps
+.PHONY: compile web unit-bins world-bin world-bugs fuzz-replay fuzzers bench-bins browser-deps
 compile: $(BINARIES) web
 
 WEB_FILES := $(wildcard dashboards/web/* dashboards/api/*)
@@ -224,6 +224,14 @@ WORLD_WRAPS   := -Wl,--wrap=clock_real,--wrap=password_hash,--wrap=abort
 world-bin: $(WORLD)
 $(WORLD): $(WORLD_OBJECTS) $(ARCHIVE)
 	$(Q)$(CC) $(ALL_LDFLAGS) $(WORLD_WRAPS) -o $@ $^ $(PKG_LIBS) $(LDLIBS)
+
+# Each planted bug is a patch of one source, which stands before the archive's own.
+WORLD_BUGS := $(patsubst tests/world/bugs/%.patch,$(OBJ)/tests/world/bug-%,$(wildcard tests/world/bugs/*.patch))
+world-bugs: $(WORLD_BUGS)
+$(OBJ)/tests/world/bug-%: tests/world/bugs/%.patch $(WORLD_OBJECTS) $(ARCHIVE)
+	$(Q)patch -s -o $@.c "$$(sed -n 's,^--- a/,,p' $<)" $<
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(ALL_CFLAGS) -c -o $@.o $@.c
+	$(Q)$(CC) $(ALL_LDFLAGS) $(WORLD_WRAPS) -o $@ $@.o $(WORLD_OBJECTS) $(ARCHIVE) $(PKG_LIBS) $(LDLIBS)
 
 # The corpus is replayed through the same targets without a fuzzer: replay.c is their main.
 fuzz-replay: $(FUZZ_REPLAY)

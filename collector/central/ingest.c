@@ -351,8 +351,11 @@ static void send_receipt(struct ingest *ingest, struct now now, struct edge_pres
         source ? source_find_epoch(source, edge->receipt_epoch) : NULL;
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         receipt.streams[stream].present = true;
-        if (epoch)
-            receipt_set(&receipt.streams[stream], &epoch->received[stream]);
+        if (!epoch)
+            continue;
+        receipt_set(&receipt.streams[stream], &epoch->received[stream]);
+        receipt.streams[stream].tip = epoch->tip[stream];
+        receipt.streams[stream].tip_sum = epoch->tip_sum[stream];
     }
     struct buffer out;
     buffer_init(&out, MESSAGE_LIMIT);

@@ -1,5 +1,6 @@
 #include "central/sources.h"
 
+#include "base/crc32c.h"
 #include "base/numbers.h"
 #include "base/text.h"
 
@@ -17,6 +18,7 @@
  *   birth HASH
  *   epoch HEX TOTAL POINTS LOST
  *   have STREAM LAST FIRST-LAST FIRST-LAST …
+ *   tip STREAM SEQ CRC32C
  *   loss STREAM FIRST LAST FROM TO POINTS CAUSE
  * Lines belong to the source and the epoch above them. A state that cannot be read is told by
  * sources_restore; the journal then restores from an older header.
@@ -233,6 +235,10 @@ int sources_book(struct sources *sources, const char *name, const struct record 
         err = book_sequence(epoch, head);
     if (err)
         return err;
+    if (head->seq > epoch->tip[head->stream]) {
+        epoch->tip[head->stream] = head->seq;
+        epoch->tip_sum[head->stream] = crc32c(0, payload, len);
+    }
     if (head->kind == RECORD_BIRTH) {
         char birth[BIRTH_SIZE];
         record_birth_id(payload, len, birth);
@@ -283,6 +289,10 @@ static void save_epoch(const struct source_epoch *epoch, struct buffer *out)
             buffer_printf(out, " %" PRIu64 "-%" PRIu64, received->ranges[i].first,
                           received->ranges[i].last);
         buffer_append_char(out, '\n');
+        if (epoch->tip[stream])
+            buffer_printf(out, "tip %c %" PRIu64 " %" PRIu32 "\n",
+                          stream_letter((enum stream)stream), epoch->tip[stream],
+                          epoch->tip_sum[stream]);
     }
     for (size_t i = 0; i < epoch->loss_count; i++) {
         const struct record_loss *loss = &epoch->losses[i];
@@ -379,6 +389,18 @@ static int restore_have(struct restoring *at, char *rest)
     return 0;
 }
 
+static int restore_tip(struct restoring *at, char *rest)
+{
+    enum stream stream;
+    uint64_t seq, sum;
+    if (!at->epoch || next_stream(&rest, &stream) || next_u64(&rest, &seq) ||
+        next_u64(&rest, &sum) || sum > UINT32_MAX)
+        return ERR_INVALID;
+    at->epoch->tip[stream] = seq;
+    at->epoch->tip_sum[stream] = (uint32_t)sum;
+    return 0;
+}
+
 static int restore_loss(struct restoring *at, char *rest)
 {
     struct record_loss loss = {0};
@@ -414,6 +436,8 @@ static int restore_line(struct restoring *at, char *line)
         return restore_epoch(at, rest);
     if (strcmp(what, "have") == 0)
         return restore_have(at, rest);
+    if (strcmp(what, "tip") == 0)
+        return restore_tip(at, rest);
     return strcmp(what, "loss") == 0 ? restore_loss(at, rest) : ERR_INVALID;
 }
 

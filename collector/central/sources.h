@@ -32,10 +32,12 @@
 struct source_epoch {
     char epoch[EPOCH_SIZE];
     struct intervals received[STREAM_COUNT];
-    uint64_t last[STREAM_COUNT]; /* the greatest the source itself told of */
-    uint64_t total;              /* samples the source appended, as its newest record says */
-    uint64_t points;             /* samples received */
-    uint64_t lost_points;        /* samples in its losses */
+    uint64_t last[STREAM_COUNT];    /* the greatest the source itself told of */
+    uint64_t tip[STREAM_COUNT];     /* the greatest record that was booked, 0: none … */
+    uint32_t tip_sum[STREAM_COUNT]; /* … and the CRC32C of its payload */
+    uint64_t total;                 /* samples the source appended, as its newest record says */
+    uint64_t points;                /* samples received */
+    uint64_t lost_points;           /* samples in its losses */
     struct record_loss *losses;
     size_t loss_count;
 };

@@ -24,6 +24,7 @@
 #define QUEUE_BATCHES  4096
 #define BATCHES_A_STEP 4096
 #define ROOM_TRIES     64
+#define RANGES_MAX     100000 /* of a stream: as many as the journal keeps */
 
 static const int64_t linger_us[STREAM_COUNT] = {
     [STREAM_A] = 50 * US_PER_MS,
@@ -42,7 +43,6 @@ struct group {
     uint32_t *points; /* indexes of the points it names, in the order of their numbers */
     size_t point_count;
     char birth[BIRTH_SIZE];
-    char old_birth[BIRTH_SIZE]; /* of the epoch before, while its records are recorded anew */
     struct record_data *data;
 };
 
@@ -61,7 +61,8 @@ struct place { /* where a point is recorded */
 struct recorder {
     struct recorder_options options;
     struct queue *queue;
-    uint64_t run_first[STREAM_COUNT]; /* the first sequence of this run */
+    uint64_t run_first[STREAM_COUNT];        /* the first sequence of this run */
+    struct intervals received[STREAM_COUNT]; /* what the centre had when this run began */
     struct group *groups;
     size_t group_count;
     struct place *places;
@@ -293,10 +294,13 @@ int recorder_new(const struct recorder_options *options, const struct journal_re
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         recorder->due_us[stream] = NEVER;
         recorder->run_first[stream] = journal_next_seq(options->journal, stream);
+        intervals_init(&recorder->received[stream], RANGES_MAX);
     }
     size_t batches = options->queue_batches ? options->queue_batches : QUEUE_BATCHES;
     recorder->queue = queue_new(batches, sizeof(struct batch), release_batch);
     int err = recorder->queue ? make_groups(recorder) : ERR_NO_MEMORY;
+    for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
+        err = journal_received(options->journal, stream, &recorder->received[stream]);
     if (err)
         message_set(message, err, "recorder: out of memory");
     else
@@ -314,6 +318,8 @@ void recorder_free(struct recorder *recorder)
     if (!recorder)
         return;
     queue_free(recorder->queue);
+    for (int stream = 0; stream < STREAM_COUNT; stream++)
+        intervals_release(&recorder->received[stream]);
     for (size_t i = 0; i < recorder->group_count; i++) {
         free(recorder->groups[i].points);
         record_data_free(recorder->groups[i].data);
@@ -446,62 +452,131 @@ int recorder_flush(struct recorder *recorder, struct now now, struct message *me
 
 /* ---- a new epoch ---- */
 
+/* A birth of the old epoch: which of our points its numbers name. */
+struct old_birth {
+    char name[BIRTH_SIZE];
+    uint32_t points[RECORD_MAX_POINTS]; /* the count of our points: none of ours any more */
+    size_t count;
+};
+
 struct again {
     struct recorder *recorder;
     char epoch[EPOCH_SIZE]; /* the old one */
+    struct intervals received[STREAM_COUNT];
+    struct old_birth *births;
+    size_t birth_count;
     struct now now;
     struct message *message;
 };
 
-/* A record of this run in the old epoch: its samples go into the new one. */
+static uint32_t find_point(const struct recorder_options *options, const char *id)
+{
+    uint32_t i = 0;
+    while (i < options->point_count && strcmp(options->points[i].id, id) != 0)
+        i++;
+    return i;
+}
+
+static int note_birth(struct again *again, const struct journal_frame *frame,
+                      const struct record *record)
+{
+    struct old_birth *births = reallocarray(again->births, again->birth_count + 1, sizeof(*births));
+    if (!births)
+        return message_set(again->message, ERR_NO_MEMORY, "recorder: out of memory");
+    again->births = births;
+    struct old_birth *birth = &births[again->birth_count++];
+    record_birth_id(frame->payload, frame->len, birth->name);
+    birth->count = record->point_count;
+    for (size_t i = 0; i < record->point_count; i++)
+        birth->points[i] = find_point(&again->recorder->options, record->points[i].id);
+    return 0;
+}
+
+static int add_again(struct again *again, const struct record *record)
+{
+    const struct old_birth *birth = NULL;
+    int err = 0;
+    for (size_t i = 0; i < again->birth_count; i++)
+        if (strcmp(again->births[i].name, record->birth) == 0)
+            birth = &again->births[i];
+    for (size_t i = 0; !err && birth && i < record->sample_count; i++) {
+        struct sample sample = record->samples[i];
+        sample.point = sample.point < birth->count ? birth->points[sample.point] : UINT32_MAX;
+        if (sample.point < again->recorder->options.point_count)
+            err = add_sample(again->recorder, &sample, again->now, again->message);
+    }
+    return err;
+}
+
+/* Must it be recorded anew? Not what the centre has, as far as that is known to be the same: what
+ * this run, or another since the same boot, recorded after the last word of the centre may stand
+ * there under its number with other contents. */
+static bool is_owed(const struct again *again, int stream, const struct journal_frame *frame,
+                    const char *boot)
+{
+    const struct recorder *recorder = again->recorder;
+    bool recent = strcmp(boot, recorder->options.boot) == 0 &&
+                  !intervals_contain(&recorder->received[stream], frame->seq);
+    return recent || frame->seq >= recorder->run_first[stream] ||
+           !intervals_contain(&again->received[stream], frame->seq);
+}
+
+/* Of the old epoch goes into the new one what is owed. The births come first: theirs is the first
+ * stream. */
 static int record_again(void *self, const char *epoch, char letter,
                         const struct journal_frame *frame)
 {
     struct again *again = self;
-    struct recorder *recorder = again->recorder;
     const char *at = strchr(STREAM_LETTERS, letter);
     struct record record;
     if (strcmp(epoch, again->epoch) != 0 || !at ||
-        frame->seq < recorder->run_first[at - STREAM_LETTERS] ||
         record_parse(frame->payload, frame->len, &record, NULL))
         return 0;
-    const struct group *group = NULL;
-    for (size_t i = 0; i < recorder->group_count; i++)
-        if (strcmp(recorder->groups[i].old_birth, record.birth) == 0)
-            group = &recorder->groups[i];
     int err = 0;
-    for (size_t i = 0; !err && group && i < record.sample_count; i++) {
-        if (record.samples[i].point >= group->point_count)
-            continue;
-        record.samples[i].point = group->points[record.samples[i].point];
-        err = add_sample(recorder, &record.samples[i], again->now, again->message);
-    }
+    if (record.head.kind == RECORD_BIRTH)
+        err = note_birth(again, frame, &record);
+    else if (is_owed(again, (int)(at - STREAM_LETTERS), frame, record.head.boot))
+        err = add_again(again, &record);
     record_release(&record);
+    return err;
+}
+
+static int move_to_new_epoch(struct again *again)
+{
+    static const struct journal_report nothing = {0};
+    struct recorder *recorder = again->recorder;
+    struct journal *journal = recorder->options.journal;
+    int err = 0;
+    memcpy(again->epoch, journal_epoch(journal), sizeof(again->epoch));
+    for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
+        err = journal_received(journal, stream, &again->received[stream]);
+    if (!err)
+        err = journal_new_epoch(journal, again->message);
+    if (!err)
+        err = introduce(recorder, &nothing, again->now, again->message);
+    if (!err)
+        err = journal_scan_own(journal, record_again, again, again->message);
+    if (!err)
+        err = recorder_flush(recorder, again->now, again->message);
+    if (!err)
+        journal_drop_retired(journal);
     return err;
 }
 
 int recorder_new_epoch(struct recorder *recorder, struct now now, struct message *message)
 {
     struct again again = {.recorder = recorder, .now = now, .message = message};
-    struct journal *journal = recorder->options.journal;
     int err = recorder_flush(recorder, now, message);
     if (err)
         return err;
-    memcpy(again.epoch, journal_epoch(journal), sizeof(again.epoch));
-    for (size_t i = 0; i < recorder->group_count; i++)
-        memcpy(recorder->groups[i].old_birth, recorder->groups[i].birth, BIRTH_SIZE);
-    err = journal_new_epoch(journal, message);
-    static const struct journal_report nothing = {0};
-    if (!err)
-        err = introduce(recorder, &nothing, now, message);
-    if (!err)
-        err = journal_scan_own(journal, record_again, &again, message);
-    if (!err)
-        err = recorder_flush(recorder, now, message);
     for (int stream = 0; stream < STREAM_COUNT; stream++)
-        recorder->run_first[stream] = 1;
-    if (!err)
-        journal_drop_retired(journal);
+        intervals_init(&again.received[stream], RANGES_MAX);
+    err = move_to_new_epoch(&again);
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        recorder->run_first[stream] = err ? recorder->run_first[stream] : 1;
+        intervals_release(&again.received[stream]);
+    }
+    free(again.births);
     return err;
 }
 

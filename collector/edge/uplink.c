@@ -1,6 +1,7 @@
 #include "edge/uplink.h"
 
 #include "base/buffer.h"
+#include "base/crc32c.h"
 #include "base/text.h"
 #include "model/receipt.h"
 #include "model/topics.h"
@@ -289,6 +290,57 @@ static bool goes_beyond(const struct uplink *uplink, const struct receipt *recei
     return false;
 }
 
+/* Is the centre's newest record of a stream another than ours of that number? Then an earlier life
+ * of this disk had used our numbers. What was dropped here, or is damaged, cannot tell. */
+static int find_other_life(struct uplink *uplink, int stream, const struct receipt_stream *from,
+                           bool *ret_other)
+{
+    const struct journal *journal = uplink->options.journal;
+    const struct lane *lane = &uplink->lanes[stream];
+    struct journal_frame frame;
+    struct interval gap;
+    if (from->tip < journal_first(journal, stream))
+        return 0;
+    if (!journal_spans(journal, stream, from->tip)) {
+        *ret_other = *ret_other || !intervals_contain(&lane->received, from->tip);
+        return 0;
+    }
+    journal_reader_seek(lane->backlog, from->tip);
+    int err = journal_reader_next(lane->backlog, &frame, &gap);
+    if (!err && frame.seq == from->tip)
+        *ret_other = *ret_other || crc32c(0, frame.payload, frame.len) != from->tip_sum;
+    return err == ERR_GAP ? 0 : err;
+}
+
+static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool *ret_beyond)
+{
+    int err = 0;
+    *ret_beyond = goes_beyond(uplink, receipt);
+    for (int stream = 0; !err && !*ret_beyond && stream < STREAM_COUNT; stream++)
+        if (receipt->streams[stream].present && receipt->streams[stream].tip)
+            err = find_other_life(uplink, stream, &receipt->streams[stream], ret_beyond);
+    return err;
+}
+
+/* What the centre has of the numbers that we have as well: the new epoch begins with the rest. */
+static void keep_known(struct uplink *uplink, const struct receipt *receipt)
+{
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        const struct receipt_stream *from = &receipt->streams[stream];
+        uint64_t end = journal_durable(uplink->options.journal, stream);
+        struct intervals set;
+        intervals_init(&set, RECEIPT_MAX_ALSO + 1);
+        int err = intervals_add(&set, 1, from->through < end ? from->through : end);
+        for (size_t i = 0; !err && i < from->also_count && from->also[i].first <= end; i++)
+            err = intervals_add(&set, from->also[i].first,
+                                from->also[i].last < end ? from->also[i].last : end);
+        if (!err)
+            /* Where it fails more is recorded anew than needed. */
+            (void)!journal_receive(uplink->options.journal, stream, &set);
+        intervals_release(&set);
+    }
+}
+
 static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
                       struct message *message)
 {
@@ -297,16 +349,25 @@ static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
     if (err)
         return err;
     if (strcmp(receipt.centre, uplink->options.centre) != 0 ||
-        strcmp(receipt.epoch, journal_epoch(uplink->options.journal)) != 0)
-        return 0; /* of another centre, or of an epoch that is over */
-    if (goes_beyond(uplink, &receipt)) {
-        if (!uplink->beyond) {
-            uplink->beyond = true;
-            uplink->options.port.beyond(uplink->options.port.self);
-        }
+        strcmp(receipt.epoch, journal_epoch(uplink->options.journal)) != 0 ||
+        strcmp(receipt.nonce, uplink->nonce) != 0)
+        /* Of another centre, of an epoch that is over, or of a run of the centre that is not the
+         * present one: one that was restored since may have less. Our state asks for the next. */
         return 0;
+    bool first = strcmp(uplink->receipt_nonce, receipt.nonce) != 0, beyond = uplink->beyond;
+    if (!beyond && first)
+        err = is_beyond(uplink, &receipt, &beyond);
+    else if (!beyond)
+        beyond = goes_beyond(uplink, &receipt);
+    if (err)
+        return message_set(message, err, "receipt not taken: %s", err_name(err));
+    if (beyond && !uplink->beyond) {
+        uplink->beyond = true;
+        keep_known(uplink, &receipt);
+        uplink->options.port.beyond(uplink->options.port.self);
     }
-    bool first = strcmp(uplink->receipt_nonce, receipt.nonce) != 0;
+    if (beyond)
+        return 0;
     for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
         if (receipt.streams[stream].present)
             err = take_receipt_stream(uplink, stream, &receipt.streams[stream], first);

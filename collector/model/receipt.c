@@ -98,6 +98,10 @@ static int read_also(struct pull *pull, const struct field *field, void *object)
 static const struct field stream_fields[] = {
     {"through", field_u64, .offset = offsetof(struct receipt_stream, through), .max = WHOLE_MAX},
     {"also", read_also, .offset = 0, .optional = true},
+    {"tip", field_u64, .offset = offsetof(struct receipt_stream, tip), .max = WHOLE_MAX,
+     .optional = true},
+    {"sum", field_u64, .offset = offsetof(struct receipt_stream, tip_sum), .max = UINT32_MAX,
+     .optional = true},
     {.name = NULL},
 };
 
@@ -172,6 +176,10 @@ static void put_receipt_stream(struct json_writer *writer, const struct receipt_
             json_end_array(writer);
         }
         json_end_array(writer);
+    }
+    if (stream->tip > 0) {
+        put_u64(writer, "tip", stream->tip);
+        put_u64(writer, "sum", stream->tip_sum);
     }
     json_end_object(writer);
 }

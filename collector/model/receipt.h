@@ -22,6 +22,9 @@ struct receipt_stream {
     uint64_t through;
     struct interval also[RECEIPT_MAX_ALSO]; /* above `through`, rising */
     size_t also_count;
+    /* The greatest record held and the CRC32C of its payload, by which an edge finds out that the
+     * centre knows its numbers with other contents (its disk was restored). 0: not said. */
+    uint64_t tip, tip_sum;
 };
 
 struct receipt {

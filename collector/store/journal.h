@@ -156,6 +156,10 @@ uint64_t journal_durable_points(const struct journal *journal);
 /* The first sequence still on disk (durable + 1 when none). Any thread. */
 uint64_t journal_first(const struct journal *journal, int stream);
 
+/* Does a segment on the disk reach over it? Not, where it was dropped, or never durable. Any
+ * thread. */
+bool journal_spans(const struct journal *journal, int stream, uint64_t seq);
+
 /* Bytes on disk, and how many of them the receiver has. Any thread. */
 void journal_bytes(const struct journal *journal, uint64_t *ret_total, uint64_t *ret_received);
 

@@ -114,6 +114,17 @@ uint64_t journal_first(const struct journal *journal, int stream)
     return first;
 }
 
+bool journal_spans(const struct journal *journal, int stream, uint64_t seq)
+{
+    const struct journal_stream *at = &journal->streams[stream];
+    bool spans = false;
+    pthread_mutex_lock(journal->lock);
+    for (size_t i = 0; i < at->count && !spans; i++)
+        spans = at->segments[i].first <= seq && seq <= at->segments[i].last;
+    pthread_mutex_unlock(journal->lock);
+    return spans;
+}
+
 /* How many of first..last the set holds. */
 static uint64_t count_within(const struct intervals *set, uint64_t first, uint64_t last)
 {

@@ -559,6 +559,32 @@ static void put_values(struct edge_bed *bed, int first, int last)
     }
 }
 
+static void receive(struct edge_bed *bed, enum stream stream, uint64_t through)
+{
+    struct intervals received;
+    intervals_init(&received, 10);
+    assert_int_equal(intervals_add(&received, 1, through), 0);
+    assert_int_equal(journal_receive(bed->journal, (int)stream, &received), 0);
+    intervals_release(&received);
+}
+
+static void a_new_epoch_records_anew_what_earlier_runs_have_without_a_receipt(void **state)
+{
+    (void)state;
+    struct edge_bed bed;
+    edge_bed_init(&bed, 2, false);
+    edge_bed_open(&bed);
+    put_values(&bed, 1, 5);
+    receive(&bed, STREAM_C, 3);
+    edge_bed_close(&bed);
+    edge_bed_open(&bed);
+    put_values(&bed, 6, 7);
+    assert_int_equal(recorder_new_epoch(bed.recorder, bed.now, &bed.message), 0);
+    check_values(&bed, STREAM_C, 4, 7);
+    check_values(&bed, STREAM_S, 1, 7);
+    edge_bed_release(&bed);
+}
+
 static void a_new_epoch_records_this_run_anew_and_nothing_twice(void **state)
 {
     (void)state;
@@ -567,6 +593,8 @@ static void a_new_epoch_records_this_run_anew_and_nothing_twice(void **state)
     edge_bed_init(&bed, 1, true);
     edge_bed_open(&bed);
     put_values(&bed, 1, 5);
+    receive(&bed, STREAM_C, 5);
+    receive(&bed, STREAM_S, 5);
     edge_bed_close(&bed);
 
     edge_bed_open(&bed);
@@ -623,6 +651,7 @@ int main(void)
         cmocka_unit_test(what_the_centre_has_goes_first_and_is_no_loss),
         cmocka_unit_test(a_loss_is_durable_before_the_delete),
         cmocka_unit_test(a_disk_that_takes_nothing_for_a_while_costs_nothing),
+        cmocka_unit_test(a_new_epoch_records_anew_what_earlier_runs_have_without_a_receipt),
         cmocka_unit_test(a_new_epoch_records_this_run_anew_and_nothing_twice),
     };
     return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);

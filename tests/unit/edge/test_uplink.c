@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "edge/uplink.h"
+
+#include "base/crc32c.h"
 #include "model/receipt.h"
 #include "model/topics.h"
 #include "tests/unit/support/edge_bed.h"
@@ -435,6 +437,82 @@ static void a_receipt_beyond_our_end_is_told_once_and_all_is_silent_until_a_new_
     end(&link);
 }
 
+/* The CRC32C of the payload of a record. */
+static uint64_t sum_of(struct link *link, enum stream stream, uint64_t seq)
+{
+    struct journal_reader *reader;
+    struct journal_frame frame;
+    assert_int_equal(journal_reader_open(link->edge.journal, (int)stream, seq, &reader), 0);
+    assert_int_equal(journal_reader_next(reader, &frame, NULL), 0);
+    assert_int_equal(frame.seq, seq);
+    uint64_t sum = crc32c(0, frame.payload, frame.len);
+    journal_reader_close(reader);
+    return sum;
+}
+
+static void numbers_that_the_centre_knows_with_other_contents_are_told_as_beyond(void **state)
+{
+    struct link link;
+    (void)state;
+    begin(&link, 0, false);
+    record(&link, BED_T);
+    record(&link, BED_T);
+    struct receipt receipt = receipt_of(&link, RUN_1);
+    receipt.streams[STREAM_T] = (struct receipt_stream){
+        .present = true, .through = 2, .tip = 2, .tip_sum = sum_of(&link, STREAM_T, 2)};
+    uplink_connected(link.uplink, link.edge.now);
+    centre_says(&link, RUN_1, true);
+    give(&link, &receipt);
+    assert_int_equal(link.beyond, 0);
+
+    uplink_connected(link.uplink, link.edge.now);
+    centre_says(&link, RUN_1, true);
+    receipt.streams[STREAM_T].tip_sum ^= 1;
+    give(&link, &receipt);
+    assert_int_equal(link.beyond, 1);
+    end(&link);
+}
+
+static void
+a_number_that_was_never_durable_here_and_is_at_the_centre_is_told_as_beyond(void **state)
+{
+    struct link link;
+    (void)state;
+    begin(&link, 0, false);
+    record(&link, BED_T);
+    uplink_free(link.uplink);
+    edge_bed_crash(&link.edge, true);
+    edge_bed_open(&link.edge);
+    open_uplink(&link, 0);
+    record(&link, BED_T);
+    struct receipt receipt = receipt_of(&link, RUN_1);
+    receipt.streams[STREAM_T] =
+        (struct receipt_stream){.present = true, .through = 9, .tip = 9, .tip_sum = 1};
+    uplink_connected(link.uplink, link.edge.now);
+    centre_says(&link, RUN_1, true);
+    give(&link, &receipt);
+    assert_int_equal(link.beyond, 1);
+    end(&link);
+}
+
+static void a_receipt_of_another_run_of_the_centre_counts_for_nothing(void **state)
+{
+    struct link link;
+    (void)state;
+    begin(&link, 0, false);
+    for (int i = 0; i < 5; i++)
+        record(&link, BED_T);
+    go(&link);
+    centre_says(&link, RUN_2, true);
+    give_through(&link, RUN_1, 3, 0, 0, 5); /* was on its way when that run ended */
+    step(&link, 0);
+    assert_int_equal(status_of(&link).unreceived, 8);
+    give_through(&link, RUN_2, 3, 0, 0, 2);
+    step(&link, 0);
+    assert_int_equal(status_of(&link).unreceived, 3);
+    end(&link);
+}
+
 static void receipts_of_others_are_passed_over(void **state)
 {
     struct link link;
@@ -568,6 +646,10 @@ int main(void)
         cmocka_unit_test(a_restored_centre_gets_again_what_its_first_receipt_lacks),
         cmocka_unit_test(a_new_connection_takes_back_what_was_under_way),
         cmocka_unit_test(a_receipt_beyond_our_end_is_told_once_and_all_is_silent_until_a_new_epoch),
+        cmocka_unit_test(numbers_that_the_centre_knows_with_other_contents_are_told_as_beyond),
+        cmocka_unit_test(
+            a_number_that_was_never_durable_here_and_is_at_the_centre_is_told_as_beyond),
+        cmocka_unit_test(a_receipt_of_another_run_of_the_centre_counts_for_nothing),
         cmocka_unit_test(receipts_of_others_are_passed_over),
         cmocka_unit_test(what_cannot_be_read_is_counted_and_changes_nothing),
         cmocka_unit_test(a_birth_that_is_asked_for_comes_from_the_journal),

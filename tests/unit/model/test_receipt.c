@@ -41,14 +41,19 @@ static void messages_are_written_as_published(void **state)
     struct buffer out;
 
     (void)state;
-    receipt.streams[STREAM_C] = (struct receipt_stream){
-        .present = true, .through = 18000, .also = {{18010, 18040}}, .also_count = 1};
+    receipt.streams[STREAM_C] = (struct receipt_stream){.present = true,
+                                                        .through = 18000,
+                                                        .also = {{18010, 18040}},
+                                                        .also_count = 1,
+                                                        .tip = 18040,
+                                                        .tip_sum = 4294967295};
     receipt.streams[STREAM_A].present = true;
     buffer_init(&out, 4096);
     receipt_write(&out, &receipt);
     check_text(&out, "{\"centre\":\"c1\",\"nonce\":\"n1\",\"epoch\":\"" EPOCH "\","
                      "\"streams\":{\"a\":{\"through\":0},"
-                     "\"c\":{\"through\":18000,\"also\":[[18010,18040]]}},\"credit\":1048576}");
+                     "\"c\":{\"through\":18000,\"also\":[[18010,18040]],"
+                     "\"tip\":18040,\"sum\":4294967295}},\"credit\":1048576}");
     edge_state_write(&out, &edge);
     check_text(&out, "{\"edge\":\"leachate-north\",\"site\":\"leachate\",\"instance\":\"i1\","
                      "\"epoch\":\"" EPOCH "\",\"up\":true,"
