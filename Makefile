@@ -77,8 +77,8 @@ run: deps-run ## build and start a whole county: broker, simulated plants, three
 
 .PHONY: test
 test: deps-test ## everything, installed and built as needed; last line: N passed, N failed
-	$(Q)$(MAKE_QUIET) compile unit-bins fuzz-replay browser-deps
-	$(Q)tests/run.sh lint unit fuzz system browser
+	$(Q)$(MAKE_QUIET) compile unit-bins world-bin world-bugs fuzz-replay browser-deps
+	$(Q)tests/run.sh lint unit fuzz world system browser
 
 .PHONY: check
 check: deps-check ## the fast loop: lint, unit tests, fuzz corpus
@@ -108,10 +108,14 @@ lint: deps-check ## layers, headers alone, foreign libraries, banned calls, form
 format: ## bring the sources into the form of .clang-format
 	$(Q)find collector drivers tests -name '*.[ch]' | xargs clang-format -i
 
-.PHONY: test-unit test-system test-browser test-fault
+.PHONY: test-unit test-world test-system test-browser test-fault
 test-unit: deps-check ## unit tests (cmocka)
 	$(Q)$(MAKE_QUIET) compile unit-bins
 	$(Q)tests/run.sh unit
+SEEDS ?= 10000
+test-world: deps-check ## the whole system on virtual time with faults: SEEDS=10000 hours; SEED=n one of them (SHRINK=1: made short)
+	$(Q)$(MAKE_QUIET) world-bin
+	$(Q)$(if $(SEED),$(WORLD) --seed $(SEED) $(if $(SHRINK),--shrink),$(WORLD) --seeds $(SEEDS) --jobs $$(nproc) --reached)
 test-system: deps-test ## real processes on free ports (pytest)
 	$(Q)$(MAKE_QUIET) compile
 	$(Q)tests/run.sh system

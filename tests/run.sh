@@ -53,6 +53,28 @@ run_lint() {
     if tests/lint/lint.sh; then add 1 0 0; else add 0 1 0; fi
 }
 
+# The simulated world: 500 hours with all faults reached, then each planted bug, which 200 must find.
+run_world() {
+    local world=$OBJ/tests/world/world log=$results/world.log jobs patch name
+    jobs=$(nproc)
+    timeout 1200 "$world" --seeds 500 --jobs "$jobs" --reached >"$log" 2>&1
+    grep -E '^FAILED|simulated hours' "$log"
+    for name in seeds reached; do
+        if grep -q "^\[       OK \] $name" "$log"; then add 1 0 0; else add 0 1 0; fi
+    done
+    for patch in tests/world/bugs/*.patch; do
+        name=$(basename "$patch" .patch)
+        log=$results/world-$name.log
+        timeout 600 "$OBJ/tests/world/bug-$name" --seeds 200 --jobs "$jobs" --until-failure >"$log" 2>&1
+        if grep -m 1 '^FAILED seed' "$log" | sed "s/^FAILED/$name:/"; grep -q '^FAILED seed' "$log"; then
+            add 1 0 0
+        else
+            echo "FAILED $name: 200 seeds did not find the planted bug"
+            add 0 1 0
+        fi
+    done
+}
+
 run_pytest() { # folder
     local xml=$results/$1.xml
     CHENGMAI_BIN=${BIN:-$BUILD/bin} CHENGMAI_BUILD=$BUILD /usr/bin/python3 -m pytest -p no:cacheprovider -q -rs \
@@ -88,6 +110,7 @@ for suite in "$@"; do
     unit) run_unit ;;
     fuzz) run_fuzz ;;
     lint) run_lint ;;
+    world) run_world ;;
     system | fault) run_pytest "$suite" ;;
     browser) run_browser ;;
     *) echo "run.sh: no suite '$suite'" >&2; exit 2 ;;

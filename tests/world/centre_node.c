@@ -443,7 +443,6 @@ void centre_node_step(struct centre_node *centre)
         if (!dead && centre->due_us[part] > world->now_us)
             continue;
         bool ended = !dead && !guarded_step(centre, (enum centre_part)part);
-        world->reached[SITE_CENTRE_ABORTED] += ended;
         if (ended || centre->machine.disk.dead)
             centre_node_crash(centre, !ended && world->faults.cut_within[NODE_CENTRE],
                               US_PER_S + world_jitter(world, 20 * US_PER_S));

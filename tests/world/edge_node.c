@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENT_BYTES  (16 * 1024)
+#define SEGMENT_BYTES  (8 * 1024)
 #define RECORDER_LATE  (150 * (int64_t)US_PER_MS) /* how late a thread may wake */
 #define UPLINK_LATE    (250 * (int64_t)US_PER_MS)
 #define START_AGAIN_US (2 * (int64_t)US_PER_S)
@@ -26,7 +26,7 @@ static const struct {
 
 void edge_node_init(struct world *world, int index, uint64_t seed)
 {
-    static const uint64_t limits[WORLD_EDGES] = {160 * 1024, 400 * 1024, 0};
+    static const uint64_t limits[WORLD_EDGES] = {96 * 1024, 256 * 1024, 0};
     struct edge_node *edge = &world->edges[index];
     *edge = (struct edge_node){.world = world, .index = index, .signal = seed ^ 0x5eed};
     machine_init(&edge->machine, seed);

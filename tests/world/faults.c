@@ -8,6 +8,7 @@
 #define FIRST_US  (60 * (int64_t)US_PER_S)
 #define EVENTS    14 /* at most, beside what belongs to one of them */
 #define FULL_ROOM 2048
+#define AT_UNLINK 1 /* of an event's value: crash_within */
 
 static const char *const names[SITE_COUNT] = {
     [FAULT_STOP] = "stop",
@@ -48,7 +49,6 @@ static const char *const names[SITE_COUNT] = {
     [SITE_DISK_FAILURE] = "disk call failed",
     [SITE_EDGE_NOT_STARTED] = "edge could not start",
     [SITE_CENTRE_NOT_STARTED] = "centre could not start",
-    [SITE_CENTRE_ABORTED] = "centre ended itself",
     [SITE_LOSS_SPACE] = "loss for space",
     [SITE_LOSS_RESTART] = "loss of a restart",
     [SITE_LOSS_DAMAGE] = "loss of damage",
@@ -60,7 +60,6 @@ static const char *const names[SITE_COUNT] = {
     [SITE_RAISE] = "alarm raised",
     [SITE_ACKED] = "alarm acknowledged",
     [SITE_PROVIDER_REFUSED] = "notification refused",
-    [SITE_SAMPLES_REFUSED] = "samples refused",
     [SITE_MEMORY_LOST] = "samples lost in memory",
 };
 
@@ -97,6 +96,28 @@ static int64_t duration(uint64_t *seed)
     return sim_below(seed, 4) ? seconds(seed, 5, 120) : seconds(seed, 300, 1500);
 }
 
+/* An edge's; where it has a backlog, for what the centre has is no loss. */
+static void add_damage(struct plan *plan, uint64_t *seed, struct fault_event *event)
+{
+    struct fault_event offline = *event;
+    event->node = offline.node = event->node % WORLD_EDGES;
+    offline.kind = FAULT_OFFLINE;
+    offline.at_us -= seconds(seed, 10, 300);
+    offline.for_us = event->at_us - offline.at_us + seconds(seed, 1, 60);
+    if (offline.at_us > 0 && sim_below(seed, 4))
+        add_event(plan, &offline);
+}
+
+/* An edge that unlinks: its journal is full, and some of what goes the centre never had. */
+static void add_full(struct plan *plan, uint64_t *seed, struct fault_event *event)
+{
+    struct fault_event offline = *event;
+    event->node = offline.node = 0;
+    offline.kind = FAULT_OFFLINE;
+    offline.for_us = seconds(seed, 900, 1500);
+    add_event(plan, &offline);
+}
+
 static void add_random(struct plan *plan, uint64_t *seed)
 {
     struct fault_event event = {
@@ -108,7 +129,10 @@ static void add_random(struct plan *plan, uint64_t *seed)
         .value = (uint32_t)sim_random(seed),
     };
     if (event.kind == FAULT_BIT_FLIP || event.kind == FAULT_STALE_BLOCK)
-        event.node %= WORLD_EDGES;
+        add_damage(plan, seed, &event);
+    bool within = event.kind == FAULT_KILL_WITHIN || event.kind == FAULT_CUT_WITHIN;
+    if (within && event.value % 8 == AT_UNLINK)
+        add_full(plan, seed, &event);
     if (event.kind == FAULT_BACKUP)
         event.kind = FAULT_RESTORE;
     if (event.kind == FAULT_RESTORE) {
@@ -166,11 +190,16 @@ static void stop(struct world *world, int node)
         edge_node_stop(&world->edges[node], wait_us);
 }
 
-/* At its n-th use of the disk from now on. */
+/* At its n-th use of the disk from now on, or right behind the next of a kind. */
 static void crash_within(struct world *world, const struct fault_event *event)
 {
+    static const enum sim_op ops[] = {SIM_UNLINK, SIM_SYNC, SIM_RENAME, SIM_SYNC_FOLDER};
     struct machine *machine = world_machine(world, event->node);
-    machine->disk.dead_at = machine->disk.ops + 1 + event->value % 60;
+    machine->disk.dead_skip = event->value / 8 % 16;
+    if (event->value % 2)
+        machine->disk.dead_ops = 1U << ops[event->value / 2 % (sizeof(ops) / sizeof(ops[0]))];
+    else
+        machine->disk.dead_at = machine->disk.ops + 1 + event->value / 2 % 60;
     world->faults.cut_within[event->node] = event->kind == FAULT_CUT_WITHIN;
 }
 
@@ -197,15 +226,29 @@ static void fail_disk(struct world *world, const struct fault_event *event)
                          1U << SIM_TRUNCATE | 1U << SIM_SYNC_FOLDER;
 }
 
-/* Of a segment that lies on the disk; what was flushed of it. */
+/* Where an edge's newest segment of a stream ends. */
+static uint64_t used_bytes(const struct sim_disk *disk, const char *path)
+{
+    uint64_t len = sim_disk_size(disk, path);
+    while (len && !sim_disk_byte(disk, path, len - 1))
+        len--;
+    return len;
+}
+
+/* The newest segment of one stream: it holds what the centre may not have. */
 static const char *pick_segment(struct world *world, const struct fault_event *event,
                                 uint64_t *ret_len)
 {
-    struct sim_disk *disk = &world_machine(world, event->node)->disk;
-    size_t count = sim_disk_count(disk, ".seg");
-    const char *path = count ? sim_disk_path(disk, ".seg", event->value % count) : NULL;
-    *ret_len = path ? sim_disk_size(disk, path) : 0;
-    return *ret_len > SIM_SECTOR ? path : NULL;
+    const struct sim_disk *disk = &world_machine(world, event->node)->disk;
+    const char *newest = NULL;
+    char letter = STREAM_LETTERS[event->value % STREAM_COUNT];
+    for (size_t i = 0; i < sim_disk_count(disk, ".seg"); i++) {
+        const char *path = sim_disk_path(disk, ".seg", i);
+        if (strrchr(path, '/')[1] == letter)
+            newest = path;
+    }
+    *ret_len = newest ? used_bytes(disk, newest) : 0;
+    return *ret_len > 0 ? newest : NULL;
 }
 
 static void flip_bit(struct world *world, const struct fault_event *event)
@@ -215,22 +258,26 @@ static void flip_bit(struct world *world, const struct fault_event *event)
     const char *path = pick_segment(world, event, &len);
     if (!path)
         return;
+    uint64_t at = event->value / 64 % len;
     machine->damaged = true;
-    sim_disk_damage(&machine->disk, path, event->value / 64 % len,
-                    (uint8_t)(1U << event->value % 8));
+    oracle_spoiled(world, event->node, path, at, 1);
+    sim_disk_damage(&machine->disk, path, at, (uint8_t)(1U << event->value % 8));
 }
 
-/* A block of the same file, at another place: what was there is lost, what is there was valid. */
+/* A block of the same file, some frames on, is found in an earlier place: what was there is lost,
+ * and what is there now was valid elsewhere. */
 static void copy_block(struct world *world, const struct fault_event *event)
 {
     struct machine *machine = world_machine(world, event->node);
     uint64_t len;
     const char *path = pick_segment(world, event, &len);
-    if (!path || len < 8 * SIM_SECTOR)
+    if (!path || len < 4 * SIM_SECTOR)
         return;
+    uint64_t to = event->value / 64 % (len - 3 * SIM_SECTOR);
+    uint64_t from = to + 256 + event->value / 7 % 1024;
     machine->damaged = true;
-    uint64_t from = event->value % (len / 2), to = from + 1 + event->value / 7 % (len / 3);
-    for (uint64_t i = 0; i < 2 * SIM_SECTOR && to + i < len; i++) {
+    oracle_spoiled(world, event->node, path, to, 2 * SIM_SECTOR);
+    for (uint64_t i = 0; i < 2 * SIM_SECTOR; i++) {
         uint8_t there = sim_disk_byte(&machine->disk, path, to + i);
         uint8_t other = sim_disk_byte(&machine->disk, path, from + i);
         sim_disk_damage(&machine->disk, path, to + i, there ^ other);
@@ -431,7 +478,7 @@ void faults_heal(struct world *world)
         end_fault(world, &world->faults.ends[i].event);
     world->faults.count = 0;
     for (int node = 0; node < NODE_COUNT; node++)
-        world_machine(world, node)->disk.dead_at = 0;
+        world_machine(world, node)->disk.dead_at = world_machine(world, node)->disk.dead_ops = 0;
     for (int i = 0; i < BROKER_CLIENTS; i++)
         world->broker.clients[i].blocked_us = 0;
     if (world->broker.down_until_us > world->now_us)

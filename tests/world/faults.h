@@ -58,7 +58,6 @@ enum site {
     SITE_DISK_FAILURE,
     SITE_EDGE_NOT_STARTED,
     SITE_CENTRE_NOT_STARTED,
-    SITE_CENTRE_ABORTED,
     SITE_LOSS_SPACE,
     SITE_LOSS_RESTART,
     SITE_LOSS_DAMAGE,
@@ -70,7 +69,6 @@ enum site {
     SITE_RAISE,
     SITE_ACKED,
     SITE_PROVIDER_REFUSED,
-    SITE_SAMPLES_REFUSED,
     SITE_MEMORY_LOST, /* samples that a crash took before they were durable */
     SITE_COUNT,
 };

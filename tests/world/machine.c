@@ -76,12 +76,13 @@ void machine_look(struct machine *machine, struct machine_faults *ret_faults)
     struct sim_disk *disk = &machine->disk;
     *ret_faults = (struct machine_faults){.fail_at = disk->fail_at,
                                           .dead_at = disk->dead_at,
+                                          .dead_ops = disk->dead_ops,
                                           .ops = disk->ops,
                                           .fail_one_in = disk->fail_one_in,
                                           .seed = disk->seed,
                                           .failures = disk->failures};
     disk->fail_at = disk->dead_at = 0;
-    disk->fail_one_in = 0;
+    disk->fail_one_in = disk->dead_ops = 0;
 }
 
 void machine_look_end(struct machine *machine, const struct machine_faults *faults)
@@ -89,6 +90,7 @@ void machine_look_end(struct machine *machine, const struct machine_faults *faul
     struct sim_disk *disk = &machine->disk;
     disk->fail_at = faults->fail_at;
     disk->dead_at = faults->dead_at;
+    disk->dead_ops = faults->dead_ops;
     disk->ops = faults->ops;
     disk->fail_one_in = faults->fail_one_in;
     disk->seed = faults->seed;

@@ -49,7 +49,7 @@ void machine_restore(struct machine *machine);
 /* Looks at the disk without its faults: `machine_look_end` gives them back. */
 struct machine_faults {
     uint64_t fail_at, dead_at, ops;
-    uint32_t fail_one_in;
+    uint32_t fail_one_in, dead_ops;
     uint64_t seed, failures;
 };
 void machine_look(struct machine *machine, struct machine_faults *ret_faults);

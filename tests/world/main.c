@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,10 +39,10 @@ struct settings {
     bool one, shrink, reached, until_failure;
 };
 
-static double seconds_since(const struct timespec *begin, clockid_t clock)
+static double seconds_since(const struct timespec *begin)
 {
     struct timespec now;
-    clock_gettime(clock, &now);
+    clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)(now.tv_sec - begin->tv_sec) + (double)(now.tv_nsec - begin->tv_nsec) / 1e9;
 }
 
@@ -102,6 +103,15 @@ static void run_jobs(struct tally *tally, const struct settings *settings)
     }
 }
 
+/* Of the processes that have ended: what one core would have taken. */
+static double cpu_seconds(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_CHILDREN, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
 /* Every fault, and every answer to one, must have happened: else it tests nothing. */
 static unsigned tell_reached(const struct tally *tally)
 {
@@ -126,17 +136,17 @@ static int run_many(const struct settings *settings)
         return 2;
     clock_gettime(CLOCK_MONOTONIC, &begin);
     run_jobs(tally, settings);
-    double took = seconds_since(&begin, CLOCK_MONOTONIC);
+    double took = seconds_since(&begin);
     uint64_t done = atomic_load(&tally->done), failed = atomic_load(&tally->failed);
     double hours = (double)done * (double)WORLD_US / US_PER_S / 3600;
     printf("%" PRIu64 " seeds of one simulated hour in %.1f s, %u at once: %.0f simulated hours a "
            "minute of one core\n",
-           done, took, settings->jobs, hours / (took * settings->jobs) * 60);
+           done, took, settings->jobs, hours / cpu_seconds() * 60);
     unsigned never = settings->reached ? tell_reached(tally) : 0;
     if (!failed)
         printf("[       OK ] seeds\n");
     if (settings->reached && !never)
-        printf("[       OK ] every fault was reached\n");
+        printf("[       OK ] reached: every fault\n");
     if (failed || never)
         printf("[  FAILED  ] %" PRIu64 " test(s), listed below:\n", failed + (never > 0));
     else

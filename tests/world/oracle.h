@@ -63,6 +63,11 @@ struct oracle_edge {
     /* What the central journal durably has, and what its loss records tell of. */
     struct intervals have[ORACLE_EPOCHS][STREAM_COUNT];
     struct intervals lost[ORACLE_EPOCHS][STREAM_COUNT];
+    /* What the edge's own loss records tell of. */
+    struct intervals told[ORACLE_EPOCHS][STREAM_COUNT];
+    /* What lay where bytes of its disk were spoiled. */
+    struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
+    unsigned restores;
     size_t first_pending;  /* all before it are recorded, refused or lost */
     uint64_t said_refused; /* samples, by recorders that are gone */
     int64_t away_us;       /* since when the centre cannot have heard of it; NEVER: it can */
@@ -98,6 +103,8 @@ void oracle_put(struct world *world, int edge, const struct sample *samples, siz
 void oracle_edge_opened(struct world *world, int edge);
 /* What became durable in its journal since. */
 void oracle_edge_look(struct world *world, int edge);
+/* Bytes of a segment file are about to be spoiled. */
+void oracle_spoiled(struct world *world, int edge, const char *path, uint64_t at, uint64_t len);
 /* Its process is about to go; `flushed`: nothing may be in memory. */
 void oracle_edge_ends(struct world *world, int edge, bool flushed);
 

@@ -257,6 +257,7 @@ void oracle_restored(struct world *world, int node)
         return;
     }
     struct oracle_edge *edge = &oracle->edges[node];
+    edge->restores++;
     oracle_forget(&edge->appended);
     for (int e = 0; e < edge->epoch_count; e++)
         edge->reused[e] = true;

@@ -1,5 +1,7 @@
 #include "base/crc32c.h"
+#include "base/numbers.h"
 #include "model/record.h"
+#include "store/segment_file.h"
 #include "tests/world/oracle.h"
 #include "tests/world/world.h"
 
@@ -27,7 +29,6 @@ void oracle_put(struct world *world, int index, const struct sample *samples, si
         edge->truth[edge->count++] =
             (struct truth){.sample = samples[i], .put_us = world->now_us, .refused = !taken};
     }
-    world->reached[SITE_SAMPLES_REFUSED] += taken ? 0 : count;
 }
 
 static void open_readers(struct world *world, int index)
@@ -73,6 +74,23 @@ static void note_place(struct world *world, int index, struct truth *truth,
     truth->memory = false;
 }
 
+/* Damage is told of what was spoiled, and of nothing else that the centre has not. */
+static void check_damage(struct world *world, int index, int epoch, const struct record_loss *loss)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    world->reached[SITE_LOSS_DAMAGE]++;
+    for (uint64_t seq = loss->first; seq <= loss->last && !world->failed; seq++) {
+        if (intervals_contain(&edge->spoiled[epoch][loss->of], seq) ||
+            intervals_contain(&edge->have[epoch][loss->of], seq) || edge->reused[epoch] ||
+            !oracle_find(&edge->appended, oracle_key(index, epoch, loss->of, seq)))
+            continue;
+        world_fail(world, "%s tells of damage to %c %llu..%llu, and %llu was never spoiled",
+                   world->edges[index].name, stream_letter(loss->of),
+                   (unsigned long long)loss->first, (unsigned long long)loss->last,
+                   (unsigned long long)seq);
+    }
+}
+
 static void note_samples(struct world *world, int index, const struct place *place,
                          const struct journal_frame *frame)
 {
@@ -86,13 +104,12 @@ static void note_samples(struct world *world, int index, const struct place *pla
         record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "space") == 0;
     world->reached[SITE_LOSS_RESTART] +=
         record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "restart") == 0;
-    if (record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "damage") == 0) {
-        world->reached[SITE_LOSS_DAMAGE]++;
-        if (!world->edges[index].machine.damaged)
-            world_fail(world, "%s tells of damage to %c %llu..%llu, and its disk was never spoiled",
-                       world->edges[index].name, stream_letter(record.loss.of),
-                       (unsigned long long)record.loss.first, (unsigned long long)record.loss.last);
-    }
+    if (record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "damage") == 0)
+        check_damage(world, index, place->epoch, &record.loss);
+    if (record.head.kind == RECORD_LOSS &&
+        intervals_add(&world->oracle.edges[index].told[place->epoch][record.loss.of],
+                      record.loss.first, record.loss.last))
+        abort();
     for (size_t i = 0; i < record.sample_count && !world->failed; i++) {
         struct truth *truth = oracle_truth(&world->oracle, index, &record.samples[i].value);
         if (truth)
@@ -149,6 +166,50 @@ void oracle_edge_look(struct world *world, int index)
             note_frame(world, index, stream, &frame);
     machine_look_end(&node->machine, &faults);
     pass_settled(edge);
+}
+
+/* ---- spoiled bytes ---- */
+
+static void spoil(struct oracle_edge *edge, int epoch, enum stream stream, uint64_t first,
+                  uint64_t last)
+{
+    if (epoch >= 0 && intervals_add(&edge->spoiled[epoch][stream], first, last))
+        abort();
+}
+
+/* The frames of the file, as they are before, that the bytes touch; all of them where it is the
+ * header, and what lies behind the last, where nothing can be told. */
+void oracle_spoiled(struct world *world, int index, const char *path, uint64_t at, uint64_t len)
+{
+    struct edge_node *node = &world->edges[index];
+    const struct journal_io *io = &node->machine.disk.io;
+    struct segment_header header;
+    struct segment_cursor cursor;
+    struct segment_damage damage;
+    struct journal_frame frame;
+    struct machine_faults faults;
+    char epoch_text[EPOCH_SIZE];
+    uint64_t size;
+    int fd;
+    machine_look(&node->machine, &faults);
+    if (!segment_file_header(io, path, &header, &size) && !io->open(io->self, path, false, &fd)) {
+        const char letter[] = {header.letter, '\0'};
+        print_hex(header.epoch, SEGMENT_EPOCH_BYTES, epoch_text);
+        int epoch = oracle_epoch(&world->oracle.edges[index], epoch_text);
+        enum stream stream = stream_from_text(letter);
+        segment_cursor_init(&cursor, io, fd, header.letter, segment_seed(&header));
+        cursor.offset = SEGMENT_HEADER_BYTES + (uint64_t)header.state_len;
+        cursor.end = size;
+        cursor.seq = header.first - 1;
+        cursor.points = header.points;
+        bool all = at < cursor.offset;
+        for (uint64_t from = cursor.offset; !segment_cursor_next(&cursor, &frame, &damage);
+             from = cursor.offset)
+            if (all || (from < at + len && at < cursor.offset))
+                spoil(&world->oracle.edges[index], epoch, stream, frame.seq, frame.seq);
+        segment_cursor_release(&cursor);
+    }
+    machine_look_end(&node->machine, &faults);
 }
 
 /* ---- the end of a process ---- */

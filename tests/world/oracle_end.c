@@ -48,7 +48,9 @@ static void note_row(struct world *world, int index, int point, const struct his
         memcmp(&truth->sample.value.number, &row->value.number, sizeof(double)) != 0)
         world_fail(world, "%s: the history has a sample that was never read",
                    world->edges[index].points[point].id);
-    else if (++truth->stored > 1)
+    /* A backup of a disk that had been restored itself holds what was recorded anew since, and only
+     * the disk that it replaced knew that. */
+    else if (++truth->stored > (world->oracle.edges[index].restores > 1 ? 2 : 1))
         world_fail(world, "%s: a sample is in the history twice",
                    world->edges[index].points[point].id);
 }
@@ -103,6 +105,20 @@ static bool on_ledger(const struct oracle_edge *edge, const struct truth *truth)
     return false;
 }
 
+/* Dropped or damaged in an epoch that ended, with its disk's older numbers, before the centre heard
+ * of it: the record of that loss ends with the epoch. */
+static bool was_told(const struct oracle_edge *edge, const struct truth *truth)
+{
+    for (unsigned i = 0; i < truth->place_count; i++) {
+        const struct place *place = &truth->places[i];
+        if (edge->reused[place->epoch] &&
+            (intervals_contain(&edge->told[place->epoch][place->stream], place->seq) ||
+             intervals_contain(&edge->spoiled[place->epoch][place->stream], place->seq)))
+            return true;
+    }
+    return false;
+}
+
 /* Not yet to be expected: of the last seconds, still with the edge. */
 static bool is_young(const struct world *world, const struct truth *truth)
 {
@@ -138,7 +154,8 @@ static void check_edge_books(struct world *world, int index)
         if (!truth->place_count) {
             unaccounted++;
             last_us = truth->put_us;
-        } else if (!truth->excused && !on_ledger(edge, truth) && !is_freed(world, index, truth))
+        } else if (!truth->excused && !on_ledger(edge, truth) && !was_told(edge, truth) &&
+                   !is_freed(world, index, truth))
             world_fail(world,
                        "%s: the sample read at %.1f s, recorded as %c %llu (epoch %d of %d), is "
                        "neither stored nor on the ledger",

@@ -47,6 +47,10 @@ static bool fails(struct sim_disk *disk, enum sim_op op)
         errno = EIO;
         return true;
     }
+    if (disk->dead_ops & 1U << op && !disk->dead_skip--) {
+        disk->dead_ops = 0;
+        disk->dead_at = disk->ops + 1;
+    }
     bool now = disk->fail_at &&
                (disk->ops == disk->fail_at || (disk->fail_on && disk->ops > disk->fail_at));
     if (!now && disk->fail_one_in && (disk->fail_ops & 1U << op))
@@ -441,7 +445,7 @@ static void close_all(struct sim_disk *disk)
 void sim_disk_kill(struct sim_disk *disk)
 {
     disk->dead = false;
-    disk->dead_at = 0;
+    disk->dead_at = disk->dead_ops = 0;
     close_all(disk);
 }
 
@@ -466,7 +470,7 @@ static void cut_file(struct sim_disk *disk, struct sim_file *file)
 void sim_disk_cut(struct sim_disk *disk)
 {
     disk->dead = false;
-    disk->dead_at = 0;
+    disk->dead_at = disk->dead_ops = 0;
     close_all(disk);
     for (size_t i = 0; i < disk->file_count; i++)
         cut_file(disk, disk->files[i]);

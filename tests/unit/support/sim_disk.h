@@ -57,6 +57,8 @@ struct sim_disk {
     bool no_reserve;   /* cannot reserve space, and says that it did */
     bool dead;         /* nothing reaches it: for a process that is gone */
     uint64_t dead_at;  /* the power goes at the call of this number; 0: it stays */
+    uint32_t dead_ops; /* … at the call behind the next one of these kinds (bits of sim_op) … */
+    uint32_t dead_skip; /* … when so many have passed */
 
     struct sim_file **files;
     size_t file_count;
