@@ -499,6 +499,8 @@ static int add_again(struct again *again, const struct record *record)
     for (size_t i = 0; i < again->birth_count; i++)
         if (strcmp(again->births[i].name, record->birth) == 0)
             birth = &again->births[i];
+    if (!birth) /* its birth is damaged: nobody could tell what the numbers mean */
+        count(again->recorder, &again->recorder->status.lost, record->sample_count);
     for (size_t i = 0; !err && birth && i < record->sample_count; i++) {
         struct sample sample = record->samples[i];
         sample.point = sample.point < birth->count ? birth->points[sample.point] : UINT32_MAX;

@@ -41,6 +41,7 @@ struct lane {
     struct intervals received;
     struct intervals have;
     uint64_t live_next;
+    bool stuck; /* its disk could not be read: not asked again before the next try */
 };
 
 struct uplink {
@@ -498,13 +499,14 @@ static bool choose(struct uplink *uplink, int *ret_stream, uint64_t *ret_seq, bo
     const struct journal *journal = uplink->options.journal;
     *ret_stream = STREAM_A;
     *ret_live = true;
-    if (next_hole(uplink, STREAM_A, journal_durable(journal, STREAM_A), ret_seq))
+    if (!uplink->lanes[STREAM_A].stuck &&
+        next_hole(uplink, STREAM_A, journal_durable(journal, STREAM_A), ret_seq))
         return true;
     for (int stream = STREAM_A + 1; stream < STREAM_COUNT; stream++) {
         struct lane *lane = &uplink->lanes[stream];
         struct interval hole;
         uint64_t durable = journal_durable(journal, stream);
-        if (lane->live_next > durable)
+        if (lane->stuck || lane->live_next > durable)
             continue;
         if (!intervals_next_hole(&lane->have, lane->live_next, durable, &hole)) {
             lane->live_next = durable + 1;
@@ -518,7 +520,7 @@ static bool choose(struct uplink *uplink, int *ret_stream, uint64_t *ret_seq, bo
     *ret_live = false;
     for (int stream = STREAM_A + 1; stream < STREAM_COUNT; stream++) {
         *ret_stream = stream;
-        if (uplink->backlog_bytes < uplink->credit &&
+        if (!uplink->lanes[stream].stuck && uplink->backlog_bytes < uplink->credit &&
             next_hole(uplink, stream, uplink->lanes[stream].live_next - 1, ret_seq))
             return true;
     }
@@ -530,14 +532,18 @@ static void send_all(struct uplink *uplink, struct now now)
     int stream;
     uint64_t seq;
     bool live;
-    while (uplink->under_way_count < uplink->options.window &&
-           choose(uplink, &stream, &seq, &live)) {
-        if (send_one(uplink, now, stream, seq, live)) {
-            uplink->retry_us = now.mono_us + RETRY_US;
-            return;
-        }
-    }
+    int err = 0;
     uplink->retry_us = 0;
+    for (int i = 0; i < STREAM_COUNT; i++)
+        uplink->lanes[i].stuck = false;
+    /* What the port refuses is refused to all; what cannot be read holds up no other stream. */
+    while ((!err || err == ERR_IO) && uplink->under_way_count < uplink->options.window &&
+           choose(uplink, &stream, &seq, &live)) {
+        err = send_one(uplink, now, stream, seq, live);
+        uplink->lanes[stream].stuck = err == ERR_IO;
+        if (err)
+            uplink->retry_us = now.mono_us + RETRY_US;
+    }
 }
 
 static int64_t earlier(int64_t a, int64_t b)
