@@ -18,7 +18,7 @@
 #define LOOK_AGAIN_US  (1 * (int64_t)US_PER_S)
 #define DEADLINE_MS    10000
 #define RETRY_FIRST_MS 2000
-#define RETRY_MAX_MS   (3600 * (int64_t)MS_PER_S)
+#define RETRY_MAX_MS   SENDER_MAX_WAIT_MS
 #define GIVE_UP_MS     (7 * 24 * 3600 * (int64_t)MS_PER_S)
 #define RECIPIENT      "webhook"
 
@@ -124,9 +124,16 @@ static int take_notifications(struct sender *sender, struct message *message)
 
 /* ---- sending ---- */
 
-static int copy_payload(void *self, const struct event_notification *row)
+struct notification {
+    struct buffer payload;
+    int64_t t_ms; /* when it was raised */
+};
+
+static int copy_notification(void *self, const struct event_notification *row)
 {
-    buffer_append(self, row->payload, row->payload_len);
+    struct notification *notification = self;
+    buffer_append(&notification->payload, row->payload, row->payload_len);
+    notification->t_ms = row->t_ms;
     return 0;
 }
 
@@ -233,18 +240,17 @@ static int send_one(struct sender *sender, struct now now, struct delivery *deli
 {
     size_t index = 0;
     const struct webhook_config *webhook = find_webhook(sender, delivery->channel, &index);
-    struct buffer payload;
+    struct notification notification = {.t_ms = now.wall_ms};
     struct message trouble = {""};
     bool accepted = false;
-    int64_t begun_ms = delivery->changed_ms;
-    buffer_init(&payload, EVENTS_MAX_PAYLOAD);
-    int err = events_db_notifications(sender->events, delivery->notification - 1, 1, copy_payload,
-                                      &payload, message);
+    buffer_init(&notification.payload, EVENTS_MAX_PAYLOAD);
+    int err = events_db_notifications(sender->events, delivery->notification - 1, 1,
+                                      copy_notification, &notification, message);
     if (!err && webhook)
-        accepted = post(sender, webhook->url, &payload, delivery->verdict, &trouble);
+        accepted = post(sender, webhook->url, &notification.payload, delivery->verdict, &trouble);
     else if (!err)
         snprintf(delivery->verdict, sizeof(delivery->verdict), "no such webhook any more");
-    buffer_release(&payload);
+    buffer_release(&notification.payload);
     if (err)
         return err;
     if (webhook && accepted)
@@ -253,7 +259,7 @@ static int send_one(struct sender *sender, struct now now, struct delivery *deli
     else if (webhook)
         complaint_raise(&sender->complaints[index], now.mono_us, "sender",
                         "webhook %s did not take a notification: %s", webhook->name, trouble.text);
-    return book(sender, now, delivery, accepted, begun_ms, message);
+    return book(sender, now, delivery, accepted, notification.t_ms, message);
 }
 
 static int send_due(struct sender *sender, struct now now, struct message *message)

@@ -33,8 +33,9 @@ static const char *const statements[STATEMENTS] = {
                "(SELECT key, recipient, channel FROM deliveries WHERE state > 0 "
                "AND changed_ms < ?1 ORDER BY changed_ms LIMIT ?2)",
     [GET] = "SELECT " COLUMNS " FROM deliveries WHERE " KEY,
-    [DUE] = "SELECT " COLUMNS " FROM deliveries WHERE state = 0 AND next_ms <= ?1 "
-            "ORDER BY next_ms, notification LIMIT ?2",
+    [DUE] =
+        "SELECT " COLUMNS " FROM deliveries WHERE state = 0 AND (next_ms <= ?1 OR next_ms > ?3) "
+        "ORDER BY next_ms, notification LIMIT ?2",
     [NEXT_DUE] = "SELECT next_ms FROM deliveries WHERE state = 0 ORDER BY next_ms LIMIT 1",
     [OF_KEY] = "SELECT " COLUMNS " FROM deliveries WHERE key = ?1 LIMIT ?2",
     [SET_STATE] = STATE_SET_SQL,
@@ -242,6 +243,7 @@ int sender_db_due(struct sender_db *sender, int64_t now_ms, struct delivery *ret
     struct db_stmt *stmt = db_stmt(sender->db, DUE);
 
     db_bind_i64(stmt, 1, now_ms);
+    db_bind_i64(stmt, 3, now_ms + SENDER_MAX_WAIT_MS);
     return read_deliveries(sender, stmt, ret_deliveries, capacity, ret_count, message);
 }
 

@@ -15,7 +15,8 @@
 #include "store/db.h"
 #include "store/outbox.h"
 
-#define SENDER_MAX_ROWS 1000 /* of one read */
+#define SENDER_MAX_ROWS    1000               /* of one read */
+#define SENDER_MAX_WAIT_MS ((int64_t)3600000) /* between two attempts */
 
 struct sender_db;
 
@@ -79,7 +80,8 @@ MUST_CHECK int sender_db_delivery(struct sender_db *sender, const char *key, con
                                   const char *channel, struct delivery *ret_delivery,
                                   struct message *message);
 
-/* Pending deliveries with next_ms <= now_ms, the longest due first. */
+/* Pending deliveries with next_ms <= now_ms, the longest due first; and those that would wait for
+ * longer than SENDER_MAX_WAIT_MS: the clock was set back since. */
 MUST_CHECK int sender_db_due(struct sender_db *sender, int64_t now_ms,
                              struct delivery *ret_deliveries, size_t capacity, size_t *ret_count,
                              struct message *message);
