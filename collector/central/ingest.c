@@ -232,7 +232,9 @@ static int take(struct ingest *ingest, struct now now, const char *name,
         park(ingest, now, name, record, payload, len);
         return ERR_AGAIN;
     }
-    int err = append(ingest, now, name, payload, len, (uint32_t)record->sample_count);
+    int err = sources_admit(ingest->options.sources, name, record);
+    if (!err)
+        err = append(ingest, now, name, payload, len, (uint32_t)record->sample_count);
     if (!err)
         err = sources_book(ingest->options.sources, name, record, payload, len);
     if (!err)
@@ -260,6 +262,29 @@ static void take_parked(struct ingest *ingest, struct now now, const char *name,
     }
 }
 
+/* In the place of a record that nobody can read a loss of its number goes into the journal: so the
+ * ledger names it after every restart, and it does not come again and again. */
+static int journal_dead_letter(struct ingest *ingest, struct now now, const char *name,
+                               const struct record_head *head)
+{
+    struct record record = {.head = *head};
+    record.head.kind = RECORD_LOSS;
+    record.loss = (struct record_loss){.of = head->stream,
+                                       .first = head->seq,
+                                       .last = head->seq,
+                                       .from_ms = head->t0_ms,
+                                       .to_ms = head->t0_ms,
+                                       .cause = "dead_letter"};
+    struct buffer out;
+    buffer_init(&out, MESSAGE_LIMIT);
+    record_write_loss(&out, &record.head, &record.loss);
+    int err = buffer_error(&out);
+    if (!err)
+        err = take(ingest, now, name, &record, out.data, out.len);
+    buffer_release(&out);
+    return err;
+}
+
 /* Keeps an unreadable payload; where at least its head can be read, its sequence is done with. */
 static void bury(struct ingest *ingest, struct now now, const char *topic, const char *name,
                  const void *payload, size_t len, const char *reason)
@@ -271,10 +296,9 @@ static void bury(struct ingest *ingest, struct now now, const char *topic, const
         return;
     }
     struct record_head head;
-    if (!name || record_parse_head(payload, len, &head, NULL))
-        return;
-    if (!sources_book_unreadable(ingest->options.sources, name, &head))
-        presence_owe_receipt(&ingest->presence, name, head.epoch, now.mono_us);
+    if (name && !record_parse_head(payload, len, &head, NULL))
+        /* Not taken now: unreceipted, it comes again. */
+        (void)!journal_dead_letter(ingest, now, name, &head);
 }
 
 static int take_payload(struct ingest *ingest, struct now now, const char *topic, const char *name,

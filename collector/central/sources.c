@@ -235,7 +235,9 @@ int sources_book(struct sources *sources, const char *name, const struct record 
         err = book_sequence(epoch, head);
     if (err)
         return err;
-    if (head->seq > epoch->tip[head->stream]) {
+    bool unreadable = head->kind == RECORD_LOSS && record->loss.of == head->stream &&
+                      record->loss.first == head->seq;
+    if (head->seq > epoch->tip[head->stream] && !unreadable) {
         epoch->tip[head->stream] = head->seq;
         epoch->tip_sum[head->stream] = crc32c(0, payload, len);
     }
@@ -252,27 +254,19 @@ int sources_book(struct sources *sources, const char *name, const struct record 
     return 0;
 }
 
-int sources_book_unreadable(struct sources *sources, const char *name,
-                            const struct record_head *head)
+int sources_admit(struct sources *sources, const char *name, const struct record *record)
 {
     struct source *source;
     struct source_epoch *epoch;
-    int err = sources_open(sources, name, head->epoch, &source, &epoch);
+    int err = sources_open(sources, name, record->head.epoch, &source, &epoch);
     if (err)
         return err;
-    /* It comes again, or its record came whole before: nothing more is lost. */
-    if (intervals_contain(&epoch->received[head->stream], head->seq))
-        return 0;
-    struct record_loss loss = {
-        .of = head->stream,
-        .first = head->seq,
-        .last = head->seq,
-        .from_ms = head->t0_ms,
-        .to_ms = head->t0_ms,
-        .cause = "dead_letter",
-    };
-    err = add_loss(epoch, &loss);
-    return err ? err : book_sequence(epoch, head);
+    bool loss = record->head.kind == RECORD_LOSS;
+    if (epoch->received[record->head.stream].count >= RANGES_MAX ||
+        (loss && epoch->received[record->loss.of].count >= RANGES_MAX) ||
+        (loss && epoch->loss_count == LOSSES_MAX && !merge_losses(epoch)))
+        return ERR_FULL;
+    return 0;
 }
 
 /* ---- kept in the journal ---- */

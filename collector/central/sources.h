@@ -71,13 +71,15 @@ MUST_CHECK int sources_open(struct sources *sources, const char *name, const cha
 bool source_knows_birth(const struct source *source, const char birth[BIRTH_SIZE]);
 
 /* Books a record as received: its sequence, its samples, its birth or its loss. `payload` is its
- * verbatim text. ERR_FULL or ERR_NO_MEMORY: not booked, it must come again. */
+ * verbatim text. A loss of its own number stands for a record that nobody can read (a dead letter).
+ * ERR_FULL or ERR_NO_MEMORY: not booked, it must come again. */
 MUST_CHECK int sources_book(struct sources *sources, const char *name, const struct record *record,
                             const char *payload, size_t len);
 
-/* Books one sequence as received though its record could not be read (it is a dead letter). */
-MUST_CHECK int sources_book_unreadable(struct sources *sources, const char *name,
-                                       const struct record_head *head);
+/* Is there a place for what sources_book would add? To be asked before the record is journaled:
+ * what is journaled and not booked would be journaled again. ERR_FULL or ERR_NO_MEMORY. */
+MUST_CHECK int sources_admit(struct sources *sources, const char *name,
+                             const struct record *record);
 
 /* The journal's owner callbacks. */
 void sources_save(void *self, int stream, struct buffer *out);

@@ -235,13 +235,14 @@ static uint64_t used_bytes(const struct sim_disk *disk, const char *path)
     return len;
 }
 
-/* The newest segment of one stream: it holds what the centre may not have. */
+/* The newest segment of one stream: it holds what the centre may not have. Not of the first: where
+ * a birth or the record of a loss is spoiled before the centre has it, nothing can tell of it. */
 static const char *pick_segment(struct world *world, const struct fault_event *event,
                                 uint64_t *ret_len)
 {
     const struct sim_disk *disk = &world_machine(world, event->node)->disk;
     const char *newest = NULL;
-    char letter = STREAM_LETTERS[event->value % STREAM_COUNT];
+    char letter = STREAM_LETTERS[1 + event->value % (STREAM_COUNT - 1)];
     for (size_t i = 0; i < sim_disk_count(disk, ".seg"); i++) {
         const char *path = sim_disk_path(disk, ".seg", i);
         if (strrchr(path, '/')[1] == letter)

@@ -441,6 +441,39 @@ static void a_disk_restored_from_a_backup_reuses_no_number_and_loses_nothing(voi
     end(county);
 }
 
+static const struct source_epoch *stranger(struct county *county, const char *epoch)
+{
+    const struct source *source = sources_find(&county->sources, "e9");
+    assert_non_null(source);
+    const struct source_epoch *found = source_find_epoch(source, epoch);
+    assert_non_null(found);
+    return found;
+}
+
+static void a_dead_letter_keeps_its_place_on_the_ledger_over_a_restart(void **state)
+{
+    (void)state;
+    static const char payload[] =
+        "{\"v\":1,\"kind\":\"data\",\"epoch\":\"" INSTANCE "\",\"stream\":\"t\",\"seq\":5,"
+        "\"boot\":\"b\",\"mono\":1,\"sync\":true,\"t0\":1767576600000,\"values\":7}";
+    struct county *county = calloc(1, sizeof(*county));
+    begin(county, 13);
+    for (int n = 0; n < 3; n++)
+        ingest_message(county->ingest, county->clock.now, "chengmai/v1/e9/data", payload,
+                       sizeof(payload) - 1);
+    step(county);
+    for (int n = 0; n < 2; n++) {
+        const struct source_epoch *epoch = stranger(county, INSTANCE);
+        assert_true(intervals_contain(&epoch->received[STREAM_T], 5));
+        assert_int_equal(epoch->loss_count, 1);
+        assert_string_equal(epoch->losses[0].cause, "dead_letter");
+        assert_int_equal(epoch->tip[STREAM_T], 0); /* what it was is not known */
+        close_centre(county);
+        open_centre(county);
+    }
+    end(county);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -455,6 +488,7 @@ int main(void)
         cmocka_unit_test(nothing_is_sent_to_a_centre_that_is_not_there),
         cmocka_unit_test(an_edge_with_a_new_disk_goes_on_under_a_new_epoch),
         cmocka_unit_test(a_disk_restored_from_a_backup_reuses_no_number_and_loses_nothing),
+        cmocka_unit_test(a_dead_letter_keeps_its_place_on_the_ledger_over_a_restart),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
