@@ -26,7 +26,7 @@ static const struct {
 
 void edge_node_init(struct world *world, int index, uint64_t seed)
 {
-    static const uint64_t limits[WORLD_EDGES] = {96 * 1024, 256 * 1024, 0};
+    static const uint64_t limits[WORLD_EDGES] = {72 * 1024, 256 * 1024, 0};
     struct edge_node *edge = &world->edges[index];
     *edge = (struct edge_node){.world = world, .index = index, .signal = seed ^ 0x5eed};
     machine_init(&edge->machine, seed);

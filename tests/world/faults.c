@@ -114,7 +114,7 @@ static void add_full(struct plan *plan, uint64_t *seed, struct fault_event *even
     struct fault_event offline = *event;
     event->node = offline.node = 0;
     offline.kind = FAULT_OFFLINE;
-    offline.for_us = seconds(seed, 900, 1500);
+    offline.for_us = seconds(seed, 1500, 2400);
     add_event(plan, &offline);
 }
 

@@ -13,6 +13,25 @@
 
 /* ---- drained ---- */
 
+/* Records that lie on the edge's disk and have no receipt. Numbers that no segment holds are told
+ * of by loss records, which a restored centre may have forgotten and the edge may have freed. */
+static uint64_t owed(const struct edge_node *edge)
+{
+    struct intervals received;
+    uint64_t count = 0;
+    intervals_init(&received, 100000);
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        uint64_t last = journal_durable(edge->journal, stream);
+        if (journal_received(edge->journal, stream, &received))
+            abort();
+        for (uint64_t seq = journal_first(edge->journal, stream); seq <= last; seq++)
+            count +=
+                !intervals_contain(&received, seq) && journal_spans(edge->journal, stream, seq);
+    }
+    intervals_release(&received);
+    return count;
+}
+
 static void check_drained(struct world *world)
 {
     for (int i = 0; i < WORLD_EDGES; i++) {
@@ -23,10 +42,10 @@ static void check_drained(struct world *world)
             return;
         }
         uplink_get_status(edge->uplink, &status);
-        if (status.unreceived > 8) /* the last seconds' are on their way */
+        uint64_t count = owed(edge);
+        if (count > 8) /* the last seconds' are on their way */
             world_fail(world, "%s still has %llu records without a receipt%s%s%s", edge->name,
-                       (unsigned long long)status.unreceived,
-                       status.connected ? "" : ", is not connected",
+                       (unsigned long long)count, status.connected ? "" : ", is not connected",
                        status.sending ? "" : ", does not send", status.beyond ? ", beyond" : "");
     }
     if (!world->centre.machine.running)

@@ -583,7 +583,8 @@ void sim_disk_put(struct sim_disk *disk, const char *path, const void *data, siz
     shorten(file, 0);
     if (len)
         memcpy(file->cached, data, len);
-    memcpy(file->durable, file->cached, file->room);
+    if (file->room)
+        memcpy(file->durable, file->cached, file->room);
     file->cached_len = file->durable_len = len;
     sim_close(disk, fd);
     set_entry(&disk->durable, &disk->durable_count, path, file);
