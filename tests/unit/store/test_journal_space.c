@@ -77,6 +77,57 @@ static void the_last_letter_goes_first_and_the_first_never(void **state)
     bed_check_range(bed, 0, 1, 40, LEN);
 }
 
+/* Is a segment of the first stream, all received, the next to go? */
+static bool first_stream_goes(struct bed *bed)
+{
+    struct journal_loss victim;
+    return !journal_victim(bed->journal, &victim) && victim.stream == 0;
+}
+
+static void what_later_records_refer_to_stays_while_they_do(void **state)
+{
+    struct bed *bed = *state;
+    struct journal_loss victim;
+    bed_fill(bed, 0, LEN, 20);
+    journal_keep(bed->journal, 3); /* births, say: the first segment holds them */
+    bed_fill(bed, 1, LEN, 5);
+    bed_commit(bed);
+    bed_receive(bed, 0, 1, 20);
+    assert_false(first_stream_goes(bed));
+
+    /* Of an earlier run they stay as long as it has left anything else. */
+    bed_close(bed);
+    bed_open(bed);
+    bed_fill(bed, 1, LEN, 5);
+    bed_commit(bed);
+    assert_false(first_stream_goes(bed));
+    bed_receive(bed, 1, 1, 5);
+    assert_int_equal(journal_victim(bed->journal, &victim), 0);
+    assert_int_equal(victim.stream, 1);
+    drop(bed, &victim);
+    assert_true(first_stream_goes(bed));
+}
+
+static void flushes_that_fail_for_long_do_not_fill_the_disk(void **state)
+{
+    struct bed *bed = *state;
+    uint64_t bytes, received, seq;
+    bed_close(bed);
+    bed->options.limit_bytes = 10 * SEGMENT;
+    bed_open(bed);
+    bed->disk.fail_ops = 1U << SIM_SYNC;
+    bed->disk.fail_one_in = 3;
+    for (int i = 0; i < 2000; i++) {
+        struct journal_loss victim;
+        assert_int_equal(bed_append(bed, 1, LEN, &seq), 0);
+        if (journal_commit(bed->journal, &bed->message) == ERR_FULL &&
+            !journal_victim(bed->journal, &victim))
+            (void)!journal_drop(bed->journal, &victim, &bed->message);
+        journal_bytes(bed->journal, &bytes, &received);
+        assert_true(bytes <= (uint64_t)(10 + 4 + 1) * SEGMENT); /* each stream may pass it by one */
+    }
+}
+
 static void what_was_dropped_is_not_told_again(void **state)
 {
     struct bed *bed = *state;
@@ -492,6 +543,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_last_letter_goes_first_and_the_first_never),
+        TEST(what_later_records_refer_to_stays_while_they_do),
+        TEST(flushes_that_fail_for_long_do_not_fill_the_disk),
         TEST(what_was_dropped_is_not_told_again),
         TEST(what_is_received_goes_before_all_and_loses_nothing),
         TEST(a_victim_tells_from_the_first_to_the_last_that_is_not_received),
