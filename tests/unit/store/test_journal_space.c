@@ -116,7 +116,7 @@ static void flushes_that_fail_for_long_do_not_fill_the_disk(void **state)
     bed->options.limit_bytes = 10 * SEGMENT;
     bed_open(bed);
     bed->disk.fail_ops = 1U << SIM_SYNC;
-    bed->disk.fail_one_in = 3;
+    bed->disk.fail_one_in = 8;
     for (int i = 0; i < 2000; i++) {
         struct journal_loss victim;
         assert_int_equal(bed_append(bed, 1, LEN, &seq), 0);
