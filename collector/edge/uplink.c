@@ -313,11 +313,12 @@ static int find_other_life(struct uplink *uplink, int stream, const struct recei
     return err == ERR_GAP ? 0 : err;
 }
 
-static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool *ret_beyond)
+static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool first,
+                     bool *ret_beyond)
 {
     int err = 0;
     *ret_beyond = goes_beyond(uplink, receipt);
-    for (int stream = 0; !err && !*ret_beyond && stream < STREAM_COUNT; stream++)
+    for (int stream = 0; first && !err && !*ret_beyond && stream < STREAM_COUNT; stream++)
         if (receipt->streams[stream].present && receipt->streams[stream].tip)
             err = find_other_life(uplink, stream, &receipt->streams[stream], ret_beyond);
     return err;
@@ -356,18 +357,14 @@ static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
          * present one: one that was restored since may have less. Our state asks for the next. */
         return 0;
     bool first = strcmp(uplink->receipt_nonce, receipt.nonce) != 0, beyond = uplink->beyond;
-    if (!beyond && first)
-        err = is_beyond(uplink, &receipt, &beyond);
-    else if (!beyond)
-        beyond = goes_beyond(uplink, &receipt);
-    if (err)
-        return message_set(message, err, "receipt not taken: %s", err_name(err));
-    if (beyond && !uplink->beyond) {
+    if (!beyond)
+        err = is_beyond(uplink, &receipt, first, &beyond);
+    if (!err && beyond && !uplink->beyond) {
         uplink->beyond = true;
         keep_known(uplink, &receipt);
         uplink->options.port.beyond(uplink->options.port.self);
     }
-    if (beyond)
+    if (!err && beyond)
         return 0;
     for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
         if (receipt.streams[stream].present)
