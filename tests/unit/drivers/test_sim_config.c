@@ -20,7 +20,7 @@
 
 #define MAP          "config/maps/gas-rtu.csv"
 #define HEAD         "links:\n  - listen: 127.0.0.1:0\n    units:\n"
-#define SERIES(keys) HEAD "      - {unit: 1, map: \"@/" MAP "\", replay: {" keys "}}\n"
+#define SERIES(keys) HEAD "      - {unit: 1, replay: {" keys "}, map: \"@/" MAP "\"}\n"
 #define UNIT         HEAD "      - {unit: 1, plant: gas, map: \"@/" MAP "\"}\n"
 
 /* The text with "@" replaced by the folder the tests run in: maps are relative to the file. */
@@ -204,7 +204,7 @@ static void mistakes_tell_where_and_what(void **state)
         {"plants: [{name: a, model: gas}, {name: a, model: gas}]\n" UNIT,
          "sim.yaml:1:33: plant 'a' is there already"},
         {SERIES("file: absent.csv"), "absent.csv"},
-        {SERIES("file: absent.csv, advance: later"), "sim.yaml:4:98: "},
+        {SERIES("file: absent.csv, advance: later"), "sim.yaml:4:55: "},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         expect_mistake(cases[i][0], cases[i][1]);
