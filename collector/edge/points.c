@@ -39,6 +39,18 @@ static void copy_name(struct point_info *info, const char *text)
     info->name[len] = '\0';
 }
 
+/* What people read of a register. That it is bit N of its word is the map's own business. */
+static const char *words_of(const struct map_register *reg)
+{
+    const char *text = reg->description && reg->description[0] ? reg->description : reg->name;
+    if (reg->bit != REGISTER_WHOLE_WORD && strncmp(text, "bit ", 4) == 0) {
+        const char *rest = text + 4 + strspn(text + 4, "0123456789");
+        rest += strspn(rest, ": ");
+        text = *rest ? rest : text;
+    }
+    return text;
+}
+
 static int add_point(struct edge_points *points, const struct edge_config *config,
                      const struct edge_unit *unit, const struct register_map *map, size_t reg,
                      int64_t interval_ms, enum point_class class_)
@@ -50,7 +62,7 @@ static int add_point(struct edge_points *points, const struct edge_config *confi
         snprintf(info->id, sizeof(info->id), "%s.%s.%s", config->site, unit->name, from->name);
     if (len < 0 || (size_t)len >= sizeof(info->id))
         return ERR_RANGE;
-    copy_name(info, from->description && from->description[0] ? from->description : from->name);
+    copy_name(info, words_of(from));
     int err = text_copy(info->unit, sizeof(info->unit), from->unit);
     if (!err)
         /* One bit of a word is a bit to whoever reads it. */
