@@ -11,8 +11,9 @@
 #include <string.h>
 
 /* Each transaction writes a page for every point it touches: small ones would write megabytes a
- * second for nothing. Live values come from elsewhere. */
-#define GATHER_US (1 * (int64_t)US_PER_S)
+ * second for nothing. Live values come from elsewhere. Shorter than a tick of the journal, else it
+ * would always be one tick behind while nothing else comes. */
+#define GATHER_US (800 * (int64_t)US_PER_MS)
 
 struct historian {
     struct history_db *db;
