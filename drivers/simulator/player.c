@@ -3,9 +3,6 @@
 #include "base/clock.h"
 #include "drivers/simulator/encode.h"
 
-#include <math.h>
-#include <string.h>
-
 /* The register's value into the unit's memory. A type that holds no number reads as zero. */
 static void put(struct player *player, size_t reg, double value)
 {
@@ -24,7 +21,7 @@ static void show_row(struct player *player)
             replay_value(player->replay, player->row, i));
     if (clock >= 0)
         put(player, (size_t)clock, (double)replay_time(player->replay, player->row));
-    memset(player->read, 0, sizeof(player->read));
+    player->reader_count = player->oldest = 0;
 }
 
 static bool is_last(const struct player *player)
@@ -45,6 +42,27 @@ void player_init(struct player *player, const struct replay *replay, const struc
     show_row(player);
 }
 
+/* ---- lock-step ---- */
+
+static struct player_reader *find_reader(struct player *player, uint64_t connection)
+{
+    for (size_t i = 0; i < player->reader_count; i++)
+        if (player->readers[i].connection == connection)
+            return &player->readers[i];
+    return NULL;
+}
+
+static struct player_reader *add_reader(struct player *player, uint64_t connection)
+{
+    struct player_reader *reader;
+    if (player->reader_count < PLAYER_READERS_MAX)
+        reader = &player->readers[player->reader_count++];
+    else
+        reader = &player->readers[player->oldest++ % PLAYER_READERS_MAX];
+    *reader = (struct player_reader){.connection = connection};
+    return reader;
+}
+
 static bool covers(const struct player *player, size_t reg, uint8_t function, uint16_t start,
                    uint16_t count)
 {
@@ -53,35 +71,44 @@ static bool covers(const struct player *player, size_t reg, uint8_t function, ui
            at->address + at->words <= start + count;
 }
 
-static bool all_read(const struct player *player)
+static bool all_read(const struct player *player, const struct player_reader *reader)
 {
     size_t columns = replay_columns(player->replay);
     for (size_t i = 0; i < columns; i++)
-        if (!player->read[i])
+        if (!reader->read[i])
             return false;
-    return register_map_clock(player->map) < 0 || player->read[columns];
+    return register_map_clock(player->map) < 0 || reader->read[columns];
 }
 
-void player_read(struct player *player, uint8_t function, uint16_t start, uint16_t count)
+void player_read(struct player *player, uint64_t connection, uint8_t function, uint16_t start,
+                 uint16_t count)
 {
     size_t columns = replay_columns(player->replay);
     int clock = register_map_clock(player->map);
     if (!player->lockstep)
         return;
+    struct player_reader *reader = find_reader(player, connection);
+    if (!reader)
+        reader = add_reader(player, connection);
     for (size_t i = 0; i < columns; i++)
         if (covers(player, replay_register(player->replay, i), function, start, count))
-            player->read[i] = true;
+            reader->read[i] = true;
     if (clock >= 0 && covers(player, (size_t)clock, function, start, count))
-        player->read[columns] = true;
-    if (!all_read(player))
+        reader->read[columns] = true;
+    reader->whole = all_read(player, reader);
+    player->finished |= reader->whole && is_last(player);
+}
+
+void player_request(struct player *player, uint64_t connection)
+{
+    const struct player_reader *reader = find_reader(player, connection);
+    if (!reader || !reader->whole || is_last(player))
         return;
-    if (is_last(player)) {
-        player->finished = true;
-        return;
-    }
     player->row++;
     show_row(player);
 }
+
+/* ---- free-running ---- */
 
 /* How long the present row lasts; 0 where the recorder's clock went back. */
 static int64_t row_lasts_us(const struct player *player)

@@ -38,8 +38,14 @@
 /* A pty keeps no time, and its client may be interrupted within a frame. */
 #define SILENCE_MIN_US (10 * US_PER_MS)
 
+struct client {
+    int fd;
+    uint64_t connection;
+};
+
 struct reply {
     int fd;
+    uint64_t connection;
     int64_t due_us;
     enum reply_fate fate;
     const struct server_unit *unit; /* to be told when it is written; NULL: nobody */
@@ -58,8 +64,9 @@ struct server {
 
     int listen_fd;
     uint16_t port;
-    int clients[CLIENTS_MAX];
+    struct client clients[CLIENTS_MAX];
     size_t client_count;
+    uint64_t connections; /* so far: the number of the latest */
 
     bool serial;
     struct pty pty;
@@ -157,7 +164,7 @@ void server_close(struct server *server)
     if (!server)
         return;
     for (size_t i = 0; i < server->client_count; i++)
-        close(server->clients[i]);
+        close(server->clients[i].fd);
     const int fds[] = {server->listen_fd, server->epoll_fd, server->written_fd, server->made_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
         if (fds[i] >= 0)
@@ -210,7 +217,7 @@ static void remove_pending(struct server *server, size_t i)
 static void drop_client(struct server *server, int fd)
 {
     for (size_t i = 0; i < server->client_count; i++)
-        if (server->clients[i] == fd)
+        if (server->clients[i].fd == fd)
             server->clients[i] = server->clients[--server->client_count];
     /* The next client may get this very descriptor. */
     for (size_t i = server->pending_count; i-- > 0;)
@@ -240,7 +247,8 @@ static int write_reply(struct server *server, const struct reply *reply)
     }
     count_written(&server->stats, reply->fate);
     if (reply->fate == REPLY_WHOLE && reply->unit && reply->unit->on_read)
-        reply->unit->on_read(reply->unit->self, reply->function, reply->start, reply->count);
+        reply->unit->on_read(reply->unit->self, reply->connection, reply->function, reply->start,
+                             reply->count);
     return 0;
 }
 
@@ -355,8 +363,17 @@ static void note_read(struct server_unit *unit, const uint8_t *pdu, uint8_t answ
     reply->count = word_at(pdu + 3);
 }
 
+/* Whoever asks again has got its answers. */
+static void tell_request(const struct server *server, uint64_t connection)
+{
+    for (size_t i = 0; i < server->unit_count; i++)
+        if (server->units[i].on_request)
+            server->units[i].on_request(server->units[i].self, connection);
+}
+
 /* Answers a whole request. Negative: the client is to go. */
-static int answer(struct server *server, int fd, const uint8_t *request, size_t len, int64_t now_us)
+static int answer(struct server *server, const struct client *client, const uint8_t *request,
+                  size_t len, int64_t now_us)
 {
     size_t unit_at = server->serial ? 0 : HEADER_BYTES - 1;
     server->stats.requests++;
@@ -364,6 +381,7 @@ static int answer(struct server *server, int fd, const uint8_t *request, size_t 
         server->stats.unheard++;
         return 0;
     }
+    tell_request(server, client->connection);
     if (server->serial && request[unit_at] == BROADCAST) {
         broadcast(server, request, len);
         return 0;
@@ -372,7 +390,7 @@ static int answer(struct server *server, int fd, const uint8_t *request, size_t 
     server->stats.foreign += !unit;
     if (unit ? unit->dead : server->serial)
         return 0;
-    struct reply reply = {.fd = fd, .fate = REPLY_WHOLE};
+    struct reply reply = {.fd = client->fd, .connection = client->connection, .fate = REPLY_WHOLE};
     if (!make_reply(server, unit, request, len, &reply))
         return ERR_CORRUPT;
     if (unit)
@@ -394,7 +412,7 @@ static void accept_client(struct server *server)
         close(fd);
         return;
     }
-    server->clients[server->client_count++] = fd;
+    server->clients[server->client_count++] = (struct client){fd, ++server->connections};
 }
 
 /* Is it as long as its function needs? What libmodbus will refuse by its function is. */
@@ -425,14 +443,23 @@ static int take_request(int fd, uint8_t request[MODBUS_TCP_MAX_ADU_LENGTH])
     return is_whole(request, length) ? (int)size : ERR_INVALID;
 }
 
+static const struct client *find_client(const struct server *server, int fd)
+{
+    for (size_t i = 0; i < server->client_count; i++)
+        if (server->clients[i].fd == fd)
+            return &server->clients[i];
+    return NULL;
+}
+
 static void serve_client(struct server *server, int fd, int64_t now_us)
 {
+    const struct client *client = find_client(server, fd);
     uint8_t request[MODBUS_TCP_MAX_ADU_LENGTH] = {0};
-    for (int i = 0; i < BATCH_MAX; i++) {
+    for (int i = 0; client && i < BATCH_MAX; i++) {
         int size = take_request(fd, request);
         if (size == 0)
             return;
-        if (size < 0 || answer(server, fd, request, (size_t)size, now_us) < 0) {
+        if (size < 0 || answer(server, client, request, (size_t)size, now_us) < 0) {
             drop_client(server, fd);
             return;
         }
@@ -443,11 +470,12 @@ static void serve_client(struct server *server, int fd, int64_t now_us)
 
 static void answer_frames(struct server *server, int64_t now_us)
 {
+    const struct client line = {server->pty.master, 0};
     uint8_t frame[RTU_FRAME_MAX];
     size_t size;
     while ((size = rtu_receiver_take(&server->receiver, now_us, frame)) > 0)
         /* A client that does not read is counted, and cannot be hung up on. */
-        (void)!answer(server, server->pty.master, frame, size, now_us);
+        (void)!answer(server, &line, frame, size, now_us);
 }
 
 /* What has come is read before silence is judged: this loop may be late, the line was not. */

@@ -46,10 +46,15 @@ struct server_unit {
     uint8_t *bits;       /* SERVER_REGISTERS: coils and discrete inputs alike */
     uint64_t requests;   /* answered */
 
-    /* Told of each read (functions 1..4) whose values have been written whole and in time: not of
-     * exceptions, nor of what noise took, cut or held back. From within server_step, which it may
-     * not call. May be NULL. */
-    void (*on_read)(void *self, uint8_t function, uint16_t start, uint16_t count);
+    /* What is written need not arrive. So a unit is told of each read (functions 1..4) whose values
+     * have been written whole and in time, not of exceptions, nor of what noise took, cut or held
+     * back; and before each request that its link hears, to whatever unit, is answered: whoever
+     * asks again over the same connection has got its answers. Connections are numbered and no
+     * number comes again; a serial line is one connection for ever. From within server_step, which
+     * they may not call. Either may be NULL. */
+    void (*on_read)(void *self, uint64_t connection, uint8_t function, uint16_t start,
+                    uint16_t count);
+    void (*on_request)(void *self, uint64_t connection);
     void *self;
 };
 

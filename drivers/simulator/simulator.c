@@ -28,7 +28,7 @@
  *
  * A step: disturbances are set, processes move on, each unit takes what the instruments show, then
  * what is wrong with its own instruments, with units and with links is laid over it. A unit that
- * plays a recorded series in lock-step moves on between steps, when it has been read.
+ * plays a recorded series in lock-step moves on between steps, when its reader asks again.
  */
 
 #define STEP_MS 100
@@ -62,10 +62,17 @@ struct simulator {
 
 /* ---- life ---- */
 
-static void on_read(void *self, uint8_t function, uint16_t start, uint16_t count)
+static void on_read(void *self, uint64_t connection, uint8_t function, uint16_t start,
+                    uint16_t count)
 {
     struct sim_unit *unit = self;
-    player_read(&unit->player, function, start, count);
+    player_read(&unit->player, connection, function, start, count);
+}
+
+static void on_request(void *self, uint64_t connection)
+{
+    struct sim_unit *unit = self;
+    player_request(&unit->player, connection);
 }
 
 static int unit_init(struct simulator *simulator, struct sim_unit *unit, struct server_unit *memory,
@@ -83,6 +90,7 @@ static int unit_init(struct simulator *simulator, struct sim_unit *unit, struct 
         player_init(&unit->player, config->replay, config->map, memory->registers, memory->bits,
                     config->replay_speed, simulator->begin_us);
         memory->on_read = on_read;
+        memory->on_request = on_request;
         memory->self = unit;
         return 0;
     }

@@ -78,20 +78,30 @@ struct bench {
     bool serial;
     char folder[64], path[96];
     int fd;
-    int reads;
+    int reads, requests;
     struct {
+        uint64_t connection;
         uint8_t function;
         uint16_t start, count;
     } last;
 };
 
-static void take_note(void *self, uint8_t function, uint16_t start, uint16_t count)
+static void take_note(void *self, uint64_t connection, uint8_t function, uint16_t start,
+                      uint16_t count)
 {
     struct bench *bench = self;
     bench->reads++;
+    bench->last.connection = connection;
     bench->last.function = function;
     bench->last.start = start;
     bench->last.count = count;
+}
+
+static void count_request(void *self, uint64_t connection)
+{
+    struct bench *bench = self;
+    bench->requests++;
+    bench->last.connection = connection;
 }
 
 static int connect_client(const struct bench *bench)
@@ -233,6 +243,32 @@ static void the_observer_hears_of_nothing_else(void **state)
     ask(bench, 1, 3, 0, 1, 0);
 }
 
+static void every_request_is_told_before_its_answer(void **state)
+{
+    struct bench *bench = *state;
+    bench->bed.units[0].on_request = count_request;
+    ask(bench, 1, 3, 0, 1, 0);
+    ask(bench, 2, 3, 0, 1, 0); /* to another unit, over the same connection */
+    ask(bench, FOREIGN, 3, 0, 1, 0);
+    assert_int_equal(bench->requests, 3);
+    assert_int_equal(bench->reads, 2);
+}
+
+static void connections_are_told_apart(void **state)
+{
+    struct bench *bench = *state;
+    uint64_t seen[3];
+    for (int i = 0; i < 3; i++) {
+        ask(bench, 1, 3, 0, 1, 0);
+        seen[i] = bench->last.connection;
+        ask(bench, 1, 3, 0, 1, 0);
+        assert_int_equal(bench->last.connection, seen[i]);
+        close(bench->fd);
+        bench->fd = connect_client(bench); /* has the descriptor that the last one had */
+    }
+    assert_true(seen[0] != seen[1] && seen[1] != seen[2] && seen[2] != seen[0]);
+}
+
 /* ---- noise ---- */
 
 /* Asks many times; what comes is thrown away. */
@@ -364,6 +400,9 @@ int main(void)
         WITH_SERIAL(the_observer_hears_of_values_that_were_read),
         WITH_TCP(the_observer_hears_of_nothing_else),
         WITH_SERIAL(the_observer_hears_of_nothing_else),
+        WITH_TCP(every_request_is_told_before_its_answer),
+        WITH_SERIAL(every_request_is_told_before_its_answer),
+        WITH_TCP(connections_are_told_apart),
         cmocka_unit_test(noise_takes_its_share_and_all_of_it_is_counted),
         cmocka_unit_test(the_same_seed_makes_the_same_noise),
         WITH_TCP(a_late_reply_comes_at_its_time_behind_a_younger_one),
