@@ -1,18 +1,31 @@
 #include "drivers/simulator/encode.h"
 
 #include "base/error.h"
+#include "base/numbers.h"
+#include "drivers/modbus/decode.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
+/* Of a difference that is arithmetic alone. */
+#define ROUNDING 1e-12
+
+/* Of a float32: half of its last digit. */
+#define SINGLE_ROUNDING 6e-8
+
+/* The number of values that a counter has. */
+static double counter_size(const struct map_register *reg)
+{
+    return reg->type == REGISTER_BCD ? pow(10, 2 * reg->bytes) : ldexp(1.0, 8 * reg->bytes);
+}
+
 /* Decimal digits, four bits each. A counter that is full begins at zero again. */
 static uint64_t bcd_bits(const struct map_register *reg, double raw)
 {
-    int digits = 2 * reg->bytes;
-    double whole = isfinite(raw) ? fmod(fmax(0, nearbyint(raw)), pow(10, digits)) : 0;
+    double whole = isfinite(raw) ? fmod(fmax(0, nearbyint(raw)), counter_size(reg)) : 0;
     uint64_t number = (uint64_t)whole, bits = 0;
-    for (int i = 0; i < digits; i++, number /= 10)
+    for (int i = 0; i < 2 * reg->bytes; i++, number /= 10)
         bits |= number % 10 << 4 * i;
     return bits;
 }
@@ -86,4 +99,51 @@ int encode_registers(const struct map_register *reg, double value, uint16_t *reg
     for (int w = 0; w < reg->words; w++)
         registers[reg->address + w] = (uint16_t)(wire[2 * w] << 8 | wire[2 * w + 1]);
     return 0;
+}
+
+bool encode_holds_number(const struct map_register *reg)
+{
+    return reg->type != REGISTER_TEXT && reg->type != REGISTER_TIME;
+}
+
+double encode_read_back(const struct map_register *reg, double value)
+{
+    struct map_register alone = *reg;
+    struct sample sample = {0};
+    uint16_t registers[4] = {0};
+    uint8_t wire[8];
+    double number = NAN;
+    alone.address = 0;
+    if (reg->type == REGISTER_BIT)
+        return value >= 0.5;
+    if (!encode_holds_number(reg) || encode_registers(&alone, value, registers))
+        return NAN;
+    for (int w = 0; w < reg->words; w++) {
+        wire[2 * w] = (uint8_t)(registers[w] >> 8);
+        wire[2 * w + 1] = (uint8_t)registers[w];
+    }
+    decode_registers(&alone, wire, &sample);
+    if (sample.value.kind == VALUE_TEXT) /* a whole number that no double holds */
+        return parse_double(sample.value.text, &number) ? (double)NAN : number;
+    return sample.value.kind == VALUE_NONE ? (double)NAN : sample.value.number;
+}
+
+bool encode_fits(const struct map_register *reg, double value)
+{
+    bool is_float = reg->type == REGISTER_FLOAT, is_single = is_float && reg->bytes == 4;
+    double step = fabs(reg->scale) * (is_float ? (double)FLT_TRUE_MIN : 1);
+    double size = fabs(value) + (reg->exact ? 0 : fabs(reg->offset));
+    double room = step / 2 + size * (is_single ? SINGLE_ROUNDING : ROUNDING);
+    return fabs(encode_read_back(reg, value) - value) <= room; /* never of NaN */
+}
+
+double encode_counter(const struct map_register *reg, double total)
+{
+    if (reg->type != REGISTER_BCD && reg->type != REGISTER_UINT)
+        return total;
+    double raw = nearbyint(reg->exact ? total : (total - reg->offset) / reg->scale);
+    if (!(raw >= counter_size(reg)))
+        return total; /* not even rounded */
+    raw = fmod(raw, counter_size(reg));
+    return reg->exact ? raw : raw * reg->scale + reg->offset;
 }

@@ -21,4 +21,17 @@ MUST_CHECK int encode_registers(const struct map_register *reg, double value, ui
 /* Can a reader tell "no measurement" from a value? */
 bool encode_can_say_nothing(const struct map_register *reg);
 
+/* Is it of a type that holds a number, be it a single bit? */
+bool encode_holds_number(const struct map_register *reg);
+
+/* What a reader sees of a value: a number, or NaN for "no measurement". */
+double encode_read_back(const struct map_register *reg, double value);
+
+/* Is that the value itself, but for the steps in which the register counts? */
+bool encode_fits(const struct map_register *reg, double value);
+
+/* What a counter shows of a total that may be beyond its end: BCD and unsigned ones have begun at
+ * zero again, and again. Other types have no such end: the total itself. */
+double encode_counter(const struct map_register *reg, double total);
+
 #endif

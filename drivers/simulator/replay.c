@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/csv.h"
 #include "base/numbers.h"
-#include "base/text.h"
 #include "drivers/simulator/encode.h"
 
 #include <math.h>
@@ -20,6 +19,7 @@ struct fed {
     size_t column; /* of the CSV */
     double scale;
     bool sum;
+    double total; /* for `sum`: of the rows so far */
 };
 
 struct replay {
@@ -60,26 +60,54 @@ static void complain(struct loader *loader, size_t line, size_t column, const ch
 
 /* ---- which column feeds which register ---- */
 
-static void feed(struct loader *loader, const char *name, const char *column, double scale,
-                 bool sum)
+/* A register that a column may feed: it holds a number, and nothing else is written to it. */
+static bool is_free(struct loader *loader, size_t reg, size_t column)
 {
-    int reg = register_map_find(loader->map, name);
-    int at = csv_find_column(loader->csv, column);
-    if (reg < 0)
-        complain(loader, 1, 1, "the register map has no '%s' to play a column on", name);
-    else if (at < 0)
-        complain(loader, 1, 1, "there is no column '%s' for register '%s'", column, name);
+    const struct map_register *at = register_map_at(loader->map, reg);
+    const char *name = csv_header(loader->csv, column);
+    size_t line = csv_header_line(loader->csv), place = csv_header_column(loader->csv, column);
+    for (size_t i = 0; i < loader->fed_count; i++)
+        if (loader->fed[i].reg == reg) {
+            complain(loader, line, place, "register '%s' is fed twice: from column '%s' and '%s'",
+                     at->name, csv_header(loader->csv, loader->fed[i].column), name);
+            return false;
+        }
+    if (register_map_clock(loader->map) == (int)reg)
+        complain(loader, line, place,
+                 "register '%s' is the clock of the map and holds the rows' times, not column '%s'",
+                 at->name, name);
+    else if (!encode_holds_number(at))
+        complain(loader, line, place, "register '%s' (%s) cannot hold the numbers of column '%s'",
+                 at->name, at->type_name, name);
+    else if (loader->fed_count == REPLAY_COLUMNS_MAX)
+        complain(loader, line, place, "column '%s': at most %d columns can be played", name,
+                 REPLAY_COLUMNS_MAX);
     else
-        loader->fed[loader->fed_count++] = (struct fed){(size_t)reg, (size_t)at, scale, sum};
+        return true;
+    return false;
+}
+
+static void feed(struct loader *loader, const struct replay_column *column)
+{
+    const char *name = column->column[0] ? column->column : column->reg;
+    int reg = register_map_find(loader->map, column->reg);
+    int at = csv_find_column(loader->csv, name);
+    if (reg < 0)
+        complain(loader, 1, 1, "the register map has no '%s' to play a column on", column->reg);
+    else if (at < 0)
+        complain(loader, 1, 1, "there is no column '%s' for register '%s'", name, column->reg);
+    else if (is_free(loader, (size_t)reg, (size_t)at))
+        loader->fed[loader->fed_count++] = (struct fed){
+            .reg = (size_t)reg, .column = (size_t)at, .scale = column->scale, .sum = column->sum};
 }
 
 static void feed_by_name(struct loader *loader)
 {
     for (size_t i = 0; i < csv_columns(loader->csv); i++) {
-        const char *name = csv_header(loader->csv, i);
-        int reg = register_map_find(loader->map, name);
-        if (reg >= 0 && i != loader->time_column && loader->fed_count < REPLAY_COLUMNS_MAX)
-            loader->fed[loader->fed_count++] = (struct fed){(size_t)reg, i, 1, false};
+        int reg = register_map_find(loader->map, csv_header(loader->csv, i));
+        if (reg >= 0 && i != loader->time_column && is_free(loader, (size_t)reg, i))
+            loader->fed[loader->fed_count++] =
+                (struct fed){.reg = (size_t)reg, .column = i, .scale = 1};
     }
     if (!loader->fed_count && !loader->mistakes)
         complain(loader, 1, 1, "no column is named as a register of the map");
@@ -93,11 +121,8 @@ static void find_columns(struct loader *loader)
         complain(loader, 1, 1, "there is no column '%s' with the rows' times",
                  options->time_column);
     loader->time_column = time < 0 ? 0 : (size_t)time;
-    for (size_t i = 0; i < options->column_count; i++) {
-        const struct replay_column *column = &options->columns[i];
-        feed(loader, column->reg, column->column[0] ? column->column : column->reg, column->scale,
-             column->sum);
-    }
+    for (size_t i = 0; i < options->column_count; i++)
+        feed(loader, &options->columns[i]);
     if (!options->column_count)
         feed_by_name(loader);
 }
@@ -114,38 +139,74 @@ static int read_time(const char *text, const char *zone, int64_t *ret_ms)
     return len < (int)sizeof(zoned) ? time_parse(zoned, ret_ms) : ERR_INVALID;
 }
 
-static double read_cell(struct loader *loader, const struct fed *fed, size_t row, double before)
+bool replay_zone_fits(const char *zone)
+{
+    int64_t unused;
+    return read_time("2026-01-05 08:50:00", zone, &unused) == 0;
+}
+
+/* A value that the register cannot hold would be another one, or none, to whoever reads it. */
+static void check_fit(struct loader *loader, size_t row, size_t column, size_t reg, double value)
+{
+    const struct map_register *at = register_map_at(loader->map, reg);
+    char number[NUMBER_TEXT_SIZE] = "no number", seen[NUMBER_TEXT_SIZE] = "no measurement";
+    if (encode_fits(at, value))
+        return;
+    double shown = encode_read_back(at, value);
+    if (isfinite(value))
+        print_double(value, number);
+    if (isfinite(shown))
+        print_double(shown, seen);
+    complain(loader, csv_line(loader->csv, row), csv_cell_column(loader->csv, row, column),
+             "%s in column '%s' does not fit register '%s' (%s): a reader would see %s", number,
+             csv_header(loader->csv, column), at->name, at->type_name, seen);
+}
+
+static double read_cell(struct loader *loader, struct fed *fed, size_t row)
 {
     const char *text = csv_cell(loader->csv, row, fed->column);
     const struct map_register *reg = register_map_at(loader->map, fed->reg);
     double value = NAN;
-    if (text[0] && parse_double(text, &value))
+    if (text[0] && parse_double(text, &value)) {
         complain(loader, csv_line(loader->csv, row), csv_cell_column(loader->csv, row, fed->column),
                  "'%.40s' in column '%s'; expected a number or nothing", text,
                  csv_header(loader->csv, fed->column));
-    if (fed->sum) /* nothing measured adds nothing */
-        return before + (isnan(value) ? 0 : value * fed->scale);
-    if (isnan(value) && !encode_can_say_nothing(reg))
+        return NAN;
+    }
+    if (fed->sum) { /* nothing measured adds nothing */
+        fed->total += isnan(value) ? 0 : value * fed->scale;
+        value = encode_counter(reg, fed->total);
+    } else { /* times 1 is not a rounding: what was recorded is what is played */
+        value *= fed->scale;
+    }
+    if (!isnan(value))
+        check_fit(loader, row, fed->column, fed->reg, value);
+    else if (!encode_can_say_nothing(reg))
         complain(loader, csv_line(loader->csv, row), 1,
                  "an empty cell in column '%s', but register '%s' (%s) has no value for that: give "
                  "it a sentinel",
                  csv_header(loader->csv, fed->column), reg->name, reg->type_name);
-    /* Times 1 is not a rounding: what was recorded is what is played. */
-    return value * fed->scale;
+    return value;
+}
+
+static void read_stamp(struct loader *loader, size_t row, int64_t *ret_ms)
+{
+    const char *text = csv_cell(loader->csv, row, loader->time_column);
+    int clock = register_map_clock(loader->map);
+    if (read_time(text, loader->options->zone, ret_ms))
+        complain(loader, csv_line(loader->csv, row),
+                 csv_cell_column(loader->csv, row, loader->time_column),
+                 "'%.40s' is no time; expected it as in 2026-01-05 08:50:00", text);
+    else if (clock >= 0)
+        check_fit(loader, row, loader->time_column, (size_t)clock, (double)*ret_ms);
 }
 
 static void read_rows(struct loader *loader, struct replay *replay)
 {
     for (size_t row = 0; row < replay->rows; row++) {
-        const char *time = csv_cell(loader->csv, row, loader->time_column);
-        double *values = &replay->values[row * replay->columns];
-        if (read_time(time, loader->options->zone, &replay->times[row]))
-            complain(loader, csv_line(loader->csv, row),
-                     csv_cell_column(loader->csv, row, loader->time_column),
-                     "'%.40s' is no time; expected it as in 2026-01-05 08:50:00", time);
+        read_stamp(loader, row, &replay->times[row]);
         for (size_t i = 0; i < replay->columns; i++)
-            values[i] =
-                read_cell(loader, &loader->fed[i], row, row ? values[i - replay->columns] : 0);
+            replay->values[row * replay->columns + i] = read_cell(loader, &loader->fed[i], row);
     }
 }
 
@@ -170,26 +231,21 @@ static int fill(struct loader *loader, struct replay *replay)
     return loader->mistakes ? ERR_INVALID : 0;
 }
 
-int replay_load(const struct replay_options *options, const struct register_map *map,
-                struct replay **ret_replay, struct config_errors *errors)
+int replay_parse(const struct replay_options *options, const struct register_map *map,
+                 const void *bytes, size_t len, struct replay **ret_replay,
+                 struct config_errors *errors)
 {
     struct loader loader = {.options = options, .map = map, .errors = errors};
     struct replay *replay = calloc(1, sizeof(*replay));
     struct message message = {""};
-    struct buffer text;
-    buffer_init(&text, CSV_MAX_BYTES);
-    int err = replay ? file_read(options->file, &text, &message) : ERR_NO_MEMORY;
-    if (err) {
-        complain(&loader, 1, 1, "%s", replay ? message.text : "out of memory");
-        goto out;
-    }
-    err = csv_parse(text.data, text.len, &loader.csv, &message);
-    if (err) {
+    int err = replay ? csv_parse(bytes, len, &loader.csv, &message) : ERR_NO_MEMORY;
+    if (replay && err) {
         errors->count++;
         buffer_printf(&errors->text, "%s:%s\n", options->file, message.text);
         goto out;
     }
-    err = fill(&loader, replay);
+    if (!err)
+        err = fill(&loader, replay);
     if (err == ERR_NO_MEMORY)
         complain(&loader, 1, 1, "out of memory");
     if (err)
@@ -201,7 +257,6 @@ out:
         buffer_printf(&errors->text, "%s: and %zu more\n", options->file,
                       loader.mistakes - MISTAKES_TOLD);
     csv_free(loader.csv);
-    buffer_release(&text);
     replay_free(replay);
     return err;
 }

@@ -21,7 +21,8 @@
 #define REPLAY_COLUMNS_MAX 64
 #define REPLAY_ROWS_MAX    2000000
 
-/* What one register is fed from: value = cell * scale, or the sum of that over the rows so far. */
+/* What one register is fed from: value = cell * scale, or the sum of that over the rows so far,
+ * where BCD and unsigned counters begin at zero again when they are full. */
 struct replay_column {
     char reg[65];
     char column[65]; /* "": named as the register */
@@ -30,19 +31,24 @@ struct replay_column {
 };
 
 struct replay_options {
-    char file[FILE_PATH_SIZE];
+    char file[FILE_PATH_SIZE]; /* what messages call it */
     char time_column[65];
     char zone[8]; /* "+08:00": how stamps without a zone are meant */
     struct replay_column columns[REPLAY_COLUMNS_MAX]; /* none: those whose names are registers' */
     size_t column_count;
 };
 
+/* Is that a zone as stamps have it: Z, or as +08:00? */
+bool replay_zone_fits(const char *zone);
+
 struct replay;
 
-/* ERR_INVALID after adding to `errors`: a file that cannot be read, a column or register that is
- * not there, a cell that is no number, an empty cell for a register that cannot say so. */
-MUST_CHECK int replay_load(const struct replay_options *options, const struct register_map *map,
-                           struct replay **ret_replay, struct config_errors *errors);
+/* Reads the bytes of the options' file. ERR_INVALID after adding to `errors`: a column or register
+ * that is not there or fed twice, a cell that is no number, a number or stamp that its register
+ * cannot hold or has as its sentinel, an empty cell for a register that cannot say so. */
+MUST_CHECK int replay_parse(const struct replay_options *options, const struct register_map *map,
+                            const void *bytes, size_t len, struct replay **ret_replay,
+                            struct config_errors *errors);
 void replay_free(struct replay *replay);
 
 size_t replay_rows(const struct replay *replay);

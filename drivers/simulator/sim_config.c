@@ -1,6 +1,7 @@
 #include "drivers/simulator/sim_config.h"
 
 #include "base/clock.h"
+#include "base/csv.h"
 #include "base/text.h"
 #include "drivers/simulator/server.h"
 #include "drivers/simulator/sim_scenario.h"
@@ -180,6 +181,22 @@ static void read_columns(const struct yaml_tree *tree, const struct yaml_node *n
         config_read(tree, child, column_keys, &options->columns[options->column_count++], errors);
 }
 
+/* What is wrong within the series is told in `errors` with its own name. */
+static void read_series(const struct yaml_tree *tree, const struct yaml_node *node,
+                        const struct replay_options *options, struct sim_unit_config *unit,
+                        struct config_errors *errors)
+{
+    struct message message = {""};
+    struct buffer text;
+    buffer_init(&text, CSV_MAX_BYTES);
+    if (file_read(options->file, &text, &message))
+        yaml_complain(tree, yaml_member(node, "file"), errors, "%s", message.text);
+    else
+        (void)!replay_parse(options, unit->map, buffer_text(&text), text.len, &unit->replay,
+                            errors);
+    buffer_release(&text);
+}
+
 static void read_replay(const struct yaml_tree *tree, const struct yaml_node *node,
                         struct sim_unit_config *unit, struct config_errors *errors)
 {
@@ -190,12 +207,14 @@ static void read_replay(const struct yaml_tree *tree, const struct yaml_node *no
         return;
     }
     config_read(tree, node, replay_keys, from, errors);
+    if (errors->count == before && !replay_zone_fits(from->options.zone))
+        yaml_complain(tree, yaml_member(node, "zone"), errors,
+                      "'%s' is no zone; expected it as in +08:00", from->options.zone);
     if (from->columns)
         read_columns(tree, from->columns, &from->options, errors);
     unit->replay_speed = from->advance == ADVANCE_CLOCK ? from->speed : 0;
     if (errors->count == before && unit->map)
-        /* What is wrong with the series is told in `errors` with its own name. */
-        (void)!replay_load(&from->options, unit->map, &unit->replay, errors);
+        read_series(tree, node, &from->options, unit, errors);
     free(from);
 }
 

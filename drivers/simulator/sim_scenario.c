@@ -7,6 +7,9 @@
 #define TEN_YEARS_MS 315360000000.0
 #define ANY_NUMBER   1e300
 
+/* As much as YAML may be (and a byte: more is refused, with words). */
+#define SCENARIO_MAX_BYTES (1024 * 1024 + 1)
+
 /* What the word in `variable` names. */
 enum target { TARGET_VARIABLE, TARGET_DISTURBANCE, TARGET_UNIT, TARGET_LINK };
 
@@ -136,20 +139,29 @@ static void read_list(const struct yaml_tree *tree, const struct yaml_node *node
         read_incident(tree, child, config, errors);
 }
 
+static void read_file(const struct yaml_tree *tree, const struct yaml_node *node, const char *path,
+                      struct sim_config *config, struct config_errors *errors)
+{
+    struct yaml_tree *file = NULL;
+    struct message message = {""};
+    struct buffer text;
+    buffer_init(&text, SCENARIO_MAX_BYTES);
+    if (file_read(path, &text, &message))
+        yaml_complain(tree, node, errors, "%s", message.text);
+    else if (!yaml_read_text(path, buffer_text(&text), text.len, &file, errors))
+        read_list(file, yaml_member(yaml_root(file), "scenario"), config, errors);
+    yaml_free(file);
+    buffer_release(&text);
+}
+
 void sim_scenario_read(const struct yaml_tree *tree, const struct yaml_node *node,
                        struct sim_config *config, struct config_errors *errors)
 {
     char folder[FILE_PATH_SIZE], path[FILE_PATH_SIZE];
-    struct yaml_tree *file = NULL;
-    if (node->type != YAML_SCALAR) {
+    if (node->type != YAML_SCALAR)
         read_list(tree, node, config, errors);
-        return;
-    }
-    if (path_folder(yaml_file(tree), folder) || path_join(folder, node->text, path)) {
+    else if (path_folder(yaml_file(tree), folder) || path_join(folder, node->text, path))
         yaml_complain(tree, node, errors, "too long a path");
-        return;
-    }
-    if (!yaml_read_file(path, &file, errors))
-        read_list(file, yaml_member(yaml_root(file), "scenario"), config, errors);
-    yaml_free(file);
+    else
+        read_file(tree, node, path, config, errors);
 }

@@ -223,6 +223,82 @@ static void no_measurement_is_told_as_the_register_can(void **state)
     assert_false(encode_can_say_nothing(&plain));
 }
 
+/* ---- what a register cannot hold ---- */
+
+static void what_comes_back_as_another_value_does_not_fit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type, *order;
+        double value;
+        bool fits;
+    } cases[] = {
+        {"uint16", "AB", 65535, true},
+        {"uint16", "AB", 65535.4, true},
+        {"uint16", "AB", 65536, false},
+        {"uint16", "AB", -0.4, true},
+        {"uint16", "AB", -1, false},
+        {"int16", "AB", -32768, true},
+        {"int16", "AB", 32768, false},
+        {"uint8", "BA", 256, false},
+        {"bcd16", "AB", 9999, true},
+        {"bcd16", "AB", 10000, false},
+        {"bcd16", "AB", -1, false},
+        {"float32", "CDAB", 593.74, true},
+        {"float32", "CDAB", 3e38, true},
+        {"float32", "CDAB", -4e38, false},
+        {"float32", "CDAB", 1e-42, true},
+        {"float64", "ABCDEFGH", 1e300, true},
+        {"uint64", "ABCDEFGH", 1e19, true},
+        {"uint64", "ABCDEFGH", 1e20, false},
+        {"bit", "", 1, true},
+        {"bit", "", 0.6, true},
+        {"bit", "", 2, false},
+        {"string4", "", 1, false},
+        {"float64", "ABCDEFGH", (double)INFINITY, false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct map_register reg = make_register(cases[i].type, cases[i].order);
+        reg.address = 40000;
+        if (encode_fits(&reg, cases[i].value) != cases[i].fits)
+            fail_msg("%s: %g", cases[i].type, cases[i].value);
+    }
+}
+
+static void a_sentinel_does_not_fit_and_what_is_beside_it_does(void **state)
+{
+    (void)state;
+    struct map_register reg = make_register("uint16", "AB");
+    reg.scale = 0.1;
+    reg.divisor = 10;
+    reg.exact = false;
+    reg.sentinels[reg.sentinel_count++] = 65535;
+    assert_true(encode_fits(&reg, 6553.4));
+    assert_false(encode_fits(&reg, 6553.5));
+    assert_true(isnan(encode_read_back(&reg, 6553.5)));
+    reg.has_max = true;
+    reg.max = 10;
+    assert_true(encode_fits(&reg, 100)); /* nonsense is what some instruments tell */
+}
+
+static void full_counters_begin_again_and_others_do_not(void **state)
+{
+    (void)state;
+    struct map_register word = make_register("uint16", "AB"), bcd = make_register("bcd16", "AB"),
+                        whole = make_register("int16", "AB"),
+                        tenths = make_register("uint16", "AB");
+    tenths.scale = 0.1;
+    tenths.divisor = 10;
+    tenths.exact = false;
+    assert_true(double_same(encode_counter(&word, 65535), 65535));
+    assert_true(double_same(encode_counter(&word, 65535.7), 0)); /* as it is rounded */
+    assert_true(double_same(encode_counter(&word, 3 * 65536.0 + 5), 5));
+    assert_true(double_same(encode_counter(&bcd, 10012), 12));
+    assert_true(fabs(encode_counter(&tenths, 6553.6 + 0.3) - 0.3) < 1e-9);
+    assert_true(double_same(encode_counter(&whole, 40000), 40000));
+    assert_true(double_same(encode_counter(&word, -1), -1)); /* no counter does that */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +311,9 @@ int main(void)
         cmocka_unit_test(what_holds_no_number_is_refused_and_writes_nothing),
         cmocka_unit_test(a_bcd_counter_shows_its_digits_and_rolls_over),
         cmocka_unit_test(no_measurement_is_told_as_the_register_can),
+        cmocka_unit_test(what_comes_back_as_another_value_does_not_fit),
+        cmocka_unit_test(a_sentinel_does_not_fit_and_what_is_beside_it_does),
+        cmocka_unit_test(full_counters_begin_again_and_others_do_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,10 +4,8 @@
  */
 #include "drivers/modbus/decode.h"
 #include "drivers/simulator/player.h"
-#include "tests/unit/support/config_file.h"
 
 #include "base/clock.h"
-#include "base/text.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -26,10 +24,12 @@
     "on,1,5,bit,,,\n"                                       \
     "total,3,20,bcd32,ABCD,,\n"                             \
     "n,4,0,uint16,AB,,\n"                                   \
+    "pulses,4,1,uint16,AB,65535,\n"                         \
+    "label,4,4,string4,,,\n"                                \
     "clock,3,10,uint64,ABCDEFGH,,device\n"
 
 struct bed {
-    struct config_file file;
+    const char *csv;
     struct register_map *map;
     struct replay_options options;
     struct replay *replay;
@@ -41,16 +41,21 @@ struct bed {
 
 static void begin(struct bed *bed, const char *csv)
 {
-    *bed = (struct bed){.options = {.time_column = "time", .zone = "+08:00"}};
+    *bed = (struct bed){.csv = csv,
+                        .options = {.file = "series.csv", .time_column = "time", .zone = "+08:00"}};
     config_errors_init(&bed->errors);
     assert_int_equal(register_map_parse("m", MAP, strlen(MAP), &bed->map, &bed->errors), 0);
-    config_file_make(&bed->file, "series.csv", csv);
-    assert_int_equal(text_copy(bed->options.file, sizeof(bed->options.file), bed->file.path), 0);
+}
+
+static int parse(struct bed *bed)
+{
+    return replay_parse(&bed->options, bed->map, bed->csv, strlen(bed->csv), &bed->replay,
+                        &bed->errors);
 }
 
 static void load(struct bed *bed)
 {
-    if (replay_load(&bed->options, bed->map, &bed->replay, &bed->errors))
+    if (parse(bed))
         fail_msg("%s", buffer_text(&bed->errors.text));
 }
 
@@ -61,7 +66,6 @@ static void play(struct bed *bed, double speed)
 
 static void end(struct bed *bed)
 {
-    config_file_remove(&bed->file);
     replay_free(bed->replay);
     register_map_free(bed->map);
     config_errors_release(&bed->errors);
@@ -255,6 +259,18 @@ static void mistakes_are_told_with_their_places(void **state)
         {"stamp,p\n2018-01-01 00:00:00,1\n", ":1:1: there is no column 'time'"},
         {"time,z\n2018-01-01 00:00:00,1\n", "no column is named as a register of the map"},
         {"time,n\n2018-01-01 00:00:00,\n", "but register 'n' (uint16) has no value for that"},
+        {"time,n\n2018-01-01 00:00:00,70000\n",
+         ":2:21: 70000 in column 'n' does not fit register 'n' (uint16): a reader would see 65535"},
+        {"time,n\n2018-01-01 00:00:00,-5\n", "a reader would see 0"},
+        {"time,pulses\n2018-01-01 00:00:00,65535\n", "a reader would see no measurement"},
+        {"time,p\n2018-01-01 00:00:00,1e300\n", "does not fit register 'p' (float32)"},
+        {"time,total\n2018-01-01 00:00:00,100000003\n", "a reader would see 3"},
+        {"time,on\n2018-01-01 00:00:00,2\n", "does not fit register 'on' (bit)"},
+        {"time,p\n2018-01-01 00:00:00,1\n1969-12-31 00:00:00,2\n",
+         ":3:1: -115200000 in column 'time' does not fit register 'clock' (uint64)"},
+        {"time,label\n2018-01-01 00:00:00,1\n",
+         ":1:6: register 'label' (string4) cannot hold the numbers of column 'label'"},
+        {"time,clock\n2018-01-01 00:00:00,1\n", ":1:6: register 'clock' is the clock"},
         {"time,p\n", ": 0 rows; expected 1 to"},
         {"time,p\n2018-01-01 00:00:00,\"1\n", "quote"},
     };
@@ -262,7 +278,7 @@ static void mistakes_are_told_with_their_places(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct bed bed;
         begin(&bed, cases[i].csv);
-        assert_int_equal(replay_load(&bed.options, bed.map, &bed.replay, &bed.errors), ERR_INVALID);
+        assert_int_equal(parse(&bed), ERR_INVALID);
         assert_null(bed.replay);
         if (!strstr(buffer_text(&bed.errors.text), cases[i].words))
             fail_msg("%s; expected %s", buffer_text(&bed.errors.text), cases[i].words);
@@ -278,7 +294,7 @@ static void a_file_of_mistakes_is_not_told_line_by_line(void **state)
     for (int i = 0; i < 500; i++)
         strncat(csv, "2018-01-01 00:00:00,bad\n", 100);
     begin(&bed, csv);
-    assert_int_equal(replay_load(&bed.options, bed.map, &bed.replay, &bed.errors), ERR_INVALID);
+    assert_int_equal(parse(&bed), ERR_INVALID);
     assert_int_equal(bed.errors.count, 500);
     assert_non_null(strstr(buffer_text(&bed.errors.text), ": and 480 more\n"));
     end(&bed);
@@ -288,10 +304,70 @@ static void a_full_counter_begins_again(void **state)
 {
     struct bed bed;
     (void)state;
-    begin(&bed, "time,total\n2018-01-01 00:00:00,100000003\n");
+    begin(&bed, "time,a,b\n2018-01-01 00:00:00,100000003,65530\n2018-01-01 01:00:00,1,10\n");
+    bed.options.column_count = 2;
+    bed.options.columns[0] =
+        (struct replay_column){.reg = "total", .column = "a", .scale = 1, .sum = true};
+    bed.options.columns[1] =
+        (struct replay_column){.reg = "pulses", .column = "b", .scale = 1, .sum = true};
     load(&bed);
     play(&bed, 0);
     assert_true(fabs(number(&bed, "total") - 3) < 1e-9);
+    assert_true(fabs(replay_value(bed.replay, 1, 0) - 4) < 1e-9);
+    assert_true(fabs(replay_value(bed.replay, 1, 1) - 4) < 1e-9);
+    end(&bed);
+}
+
+static void a_register_is_fed_once(void **state)
+{
+    struct bed bed;
+    (void)state;
+    begin(&bed, "time,a,b\n2018-01-01 00:00:00,1,2\n");
+    bed.options.column_count = 2;
+    bed.options.columns[0] = (struct replay_column){.reg = "p", .column = "a", .scale = 1};
+    bed.options.columns[1] = (struct replay_column){.reg = "p", .column = "b", .scale = 1};
+    assert_int_equal(parse(&bed), ERR_INVALID);
+    assert_string_equal(buffer_text(&bed.errors.text),
+                        "series.csv:1:8: register 'p' is fed twice: from column 'a' and 'b'\n");
+    end(&bed);
+}
+
+static void columns_beyond_number_are_told(void **state)
+{
+    struct bed bed;
+    struct register_map *map = NULL;
+    char rows[4096] = "name,function,address,type\n", csv[1024] = "time";
+    (void)state;
+    for (int i = 0; i <= REPLAY_COLUMNS_MAX; i++) {
+        snprintf(rows + strlen(rows), sizeof(rows) - strlen(rows), "r%d,3,%d,uint16\n", i, i);
+        snprintf(csv + strlen(csv), sizeof(csv) - strlen(csv), ",r%d", i);
+    }
+    strcat(csv, "\n2018-01-01 00:00:00\n");
+    begin(&bed, csv);
+    assert_int_equal(register_map_parse("m", rows, strlen(rows), &map, &bed.errors), 0);
+    register_map_free(bed.map);
+    bed.map = map;
+    assert_int_equal(parse(&bed), ERR_INVALID);
+    assert_int_equal(bed.errors.count, 1);
+    assert_non_null(
+        strstr(buffer_text(&bed.errors.text), "column 'r64': at most 64 columns can be played"));
+    end(&bed);
+}
+
+static void a_stamp_that_its_clock_cannot_hold_is_told(void **state)
+{
+    struct bed bed;
+    struct register_map *map = NULL;
+    static const char rows[] = "name,function,address,type,word_order,scale,time\n"
+                               "p,3,0,uint16,AB,1,\nsince,3,1,int32,ABCD,1000,device\n";
+    (void)state;
+    begin(&bed, "time,p\n2038-01-19T03:14:07Z,1\n2038-01-19T03:14:08Z,2\n");
+    assert_int_equal(register_map_parse("m", rows, strlen(rows), &map, &bed.errors), 0);
+    register_map_free(bed.map);
+    bed.map = map;
+    assert_int_equal(parse(&bed), ERR_INVALID);
+    assert_int_equal(bed.errors.count, 1);
+    assert_non_null(strstr(buffer_text(&bed.errors.text), "series.csv:3:1: "));
     end(&bed);
 }
 
@@ -308,6 +384,9 @@ int main(void)
         cmocka_unit_test(mistakes_are_told_with_their_places),
         cmocka_unit_test(a_file_of_mistakes_is_not_told_line_by_line),
         cmocka_unit_test(a_full_counter_begins_again),
+        cmocka_unit_test(a_register_is_fed_once),
+        cmocka_unit_test(columns_beyond_number_are_told),
+        cmocka_unit_test(a_stamp_that_its_clock_cannot_hold_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,7 +175,7 @@ static void mistakes_tell_where_and_what(void **state)
          "sim.yaml:4:26: no plant 'reactor'"},
         {HEAD "      - {unit: 1, plant: gas}\n", "sim.yaml:4:9: "},
         {HEAD "      - {unit: 1, plant: gas, map: absent.csv}\n", "absent.csv"},
-        {UNIT "scenario: absent.yaml\n", "absent.yaml"},
+        {UNIT "scenario: absent.yaml\n", "sim.yaml:5:11: cannot open "},
         {UNIT "scenario: {at: 1s}\n", "sim.yaml:5:11: expected `scenario`: a list"},
         {UNIT "scenario:\n  - {at: 1s, for: 1s, kind: explode}\n", "sim.yaml:6:29: "},
         {UNIT "scenario:\n  - {at: 1, for: 1s, kind: dead}\n", "sim.yaml:6:10: "},
@@ -203,7 +203,10 @@ static void mistakes_tell_where_and_what(void **state)
         {"plants: [{name: a, model: b}]\n" UNIT, "sim.yaml:1:27: no model 'b'"},
         {"plants: [{name: a, model: gas}, {name: a, model: gas}]\n" UNIT,
          "sim.yaml:1:33: plant 'a' is there already"},
-        {SERIES("file: absent.csv"), "absent.csv"},
+        {SERIES("file: absent.csv"), "sim.yaml:4:34: cannot open "},
+        {SERIES("file: ."), "sim.yaml:4:34: cannot read "},
+        {SERIES("file: absent.csv, zone: Beijing"), "sim.yaml:4:52: 'Beijing' is no zone"},
+        {SERIES("file: absent.csv, zone: ''"), "sim.yaml:4:52: '' is no zone"},
         {SERIES("file: absent.csv, advance: later"), "sim.yaml:4:55: "},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
