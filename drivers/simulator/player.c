@@ -38,7 +38,7 @@ void player_init(struct player *player, const struct replay *replay, const struc
                               .bits = bits,
                               .lockstep = !(speed > 0),
                               .speed = speed,
-                              .row_us = now_us};
+                              .begin_us = now_us};
     show_row(player);
 }
 
@@ -110,12 +110,13 @@ void player_request(struct player *player, uint64_t connection)
 
 /* ---- free-running ---- */
 
-/* How long the present row lasts; 0 where the recorder's clock went back. */
-static int64_t row_lasts_us(const struct player *player)
+/* The series' time until the next row, reckoned from the first: a recorder's clock that went back
+ * took none. */
+static int64_t next_ms(const struct player *player)
 {
     int64_t ms =
         replay_time(player->replay, player->row + 1) - replay_time(player->replay, player->row);
-    return ms > 0 ? (int64_t)((double)ms * US_PER_MS / player->speed) : 0;
+    return player->played_ms + (ms > 0 ? ms : 0);
 }
 
 void player_step(struct player *player, int64_t now_us)
@@ -123,8 +124,9 @@ void player_step(struct player *player, int64_t now_us)
     size_t before = player->row;
     if (player->lockstep)
         return;
-    while (!is_last(player) && now_us - player->row_us >= row_lasts_us(player)) {
-        player->row_us += row_lasts_us(player);
+    double played_ms = (double)(now_us - player->begin_us) / US_PER_MS * player->speed;
+    while (!is_last(player) && (double)next_ms(player) <= played_ms) {
+        player->played_ms = next_ms(player);
         player->row++;
     }
     player->finished = is_last(player);

@@ -37,7 +37,8 @@ struct player {
     bool lockstep;
     double speed;
     size_t row;
-    int64_t row_us;              /* free-running: when the row began */
+    int64_t begin_us;            /* free-running: when the first row began */
+    int64_t played_ms;           /* and when this one did, in the series' time from the first */
     bool finished;               /* the last row has been read, or its time has come */
     size_t reader_count, oldest; /* lock-step: who has read of this row */
     struct player_reader readers[PLAYER_READERS_MAX];

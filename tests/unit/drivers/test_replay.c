@@ -217,6 +217,24 @@ static void free_running_rows_follow_their_stamps(void **state)
     end(&bed);
 }
 
+static void what_a_row_lasts_is_not_cut_to_whole_microseconds(void **state)
+{
+    struct bed bed;
+    char csv[20000] = "time,p\n";
+    (void)state;
+    for (int i = 0; i < 600; i++)
+        snprintf(csv + strlen(csv), sizeof(csv) - strlen(csv), "2018-01-01 00:%02d:%02d,%d\n",
+                 i / 60, i % 60, i);
+    begin(&bed, csv);
+    load(&bed);
+    play(&bed, 3e5); /* 3.33 µs each */
+    for (int64_t now_us = 0; now_us < 1000; now_us++)
+        player_step(&bed.player, now_us);
+    player_step(&bed.player, 1000);
+    assert_int_equal(bed.player.row, 300);
+    end(&bed);
+}
+
 static void an_empty_cell_is_no_measurement(void **state)
 {
     struct bed bed;
@@ -379,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_new_connection_reads_the_row_again),
         cmocka_unit_test(readers_beyond_number_begin_the_row_again),
         cmocka_unit_test(free_running_rows_follow_their_stamps),
+        cmocka_unit_test(what_a_row_lasts_is_not_cut_to_whole_microseconds),
         cmocka_unit_test(an_empty_cell_is_no_measurement),
         cmocka_unit_test(columns_are_scaled_and_summed),
         cmocka_unit_test(mistakes_are_told_with_their_places),
