@@ -4,8 +4,8 @@
  *
  * A row of zeros is an ideal instrument (switches, totals): it shows the value itself.
  *
- *   lag → + drift + noise → cut-off, resolution, range → held until the next cycle or through
- * calibration
+ * In this order: a lag; drift and noise are added; cut-off, resolution and range; and the reading
+ * is held until the next cycle, or through a calibration.
  *
  * The drift is a random walk between two walls, DRIFT_WALL deviations of a day away from nothing.
  * At the end of a calibration there is none left. While it calibrates, an instrument shows its
