@@ -14,11 +14,6 @@
 static const struct plant_model *const models[] = {&plant_leachate, &plant_transfer, &plant_gas,
                                                    &plant_kitchen};
 
-const char *plant_model_names(void)
-{
-    return "leachate, transfer, gas or kitchen";
-}
-
 const struct plant_model *plant_model_at(size_t number)
 {
     return number < COUNT_OF(models) ? models[number] : NULL;
@@ -85,12 +80,12 @@ static int find(const char *const *names, const char *name)
     return -1;
 }
 
-int plant_find(const struct plant *plant, const char *variable)
+int plant_find_variable(const struct plant_model *model, const char *name)
 {
-    return find(plant->model->variables, variable);
+    return find(model->variables, name);
 }
 
-int plant_find_disturbance(const struct plant *plant, const char *name)
+int plant_find_disturbance(const struct plant_model *model, const char *name)
 {
-    return find(plant->model->disturbances, name);
+    return find(model->disturbances, name);
 }

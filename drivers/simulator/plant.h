@@ -53,9 +53,6 @@ const struct plant_model *plant_model_find(const char *name);
 /* The models one by one, from 0; NULL after the last. */
 const struct plant_model *plant_model_at(size_t number);
 
-/* For error messages: "leachate, transfer …". */
-const char *plant_model_names(void);
-
 /* The same seed, time and model give the same plant. `at_ms` is UTC. */
 void plant_init(struct plant *plant, const struct plant_model *model, uint64_t seed, int64_t at_ms);
 
@@ -64,7 +61,7 @@ void plant_init(struct plant *plant, const struct plant_model *model, uint64_t s
 void plant_step(struct plant *plant, int64_t to_ms);
 
 /* The number of a variable, or of a disturbance, or -1. */
-int plant_find(const struct plant *plant, const char *variable);
-int plant_find_disturbance(const struct plant *plant, const char *name);
+int plant_find_variable(const struct plant_model *model, const char *name);
+int plant_find_disturbance(const struct plant_model *model, const char *name);
 
 #endif

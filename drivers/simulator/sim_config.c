@@ -3,14 +3,18 @@
 #include "base/clock.h"
 #include "base/csv.h"
 #include "base/text.h"
+#include "drivers/simulator/encode.h"
 #include "drivers/simulator/server.h"
 #include "drivers/simulator/sim_scenario.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PTY_SCHEME "pty:"
+#define PTY_SCHEME       "pty:"
+#define MODEL_NAMES_SIZE 256
+#define MISTAKES_TOLD    50
 
 struct file_yaml {
     int64_t seed;
@@ -136,9 +140,23 @@ static bool is_list(const struct yaml_tree *tree, const struct yaml_node *node, 
 
 /* ---- plants ---- */
 
+/* "leachate, transfer …" */
+static const char *model_names(char names[MODEL_NAMES_SIZE])
+{
+    size_t len = 0;
+    names[0] = '\0';
+    for (size_t i = 0; plant_model_at(i) && len < MODEL_NAMES_SIZE; i++) {
+        const char *between = i == 0 ? "" : plant_model_at(i + 1) ? ", " : " or ";
+        len += (size_t)snprintf(names + len, MODEL_NAMES_SIZE - len, "%s%s", between,
+                                plant_model_at(i)->name);
+    }
+    return names;
+}
+
 static void read_plants(const struct yaml_tree *tree, const struct yaml_node *node,
                         struct sim_config *config, struct config_errors *errors)
 {
+    char names[MODEL_NAMES_SIZE];
     if (!is_list(tree, node, SIM_PLANTS_MAX, "plants", errors))
         return;
     for (const struct yaml_node *child = node->first; child; child = child->next) {
@@ -149,7 +167,7 @@ static void read_plants(const struct yaml_tree *tree, const struct yaml_node *no
         plant->model = plant_model_find(from.model);
         if (from.model[0] && !plant->model)
             yaml_complain(tree, yaml_member(child, "model"), errors, "no model '%s'; expected %s",
-                          from.model, plant_model_names());
+                          from.model, model_names(names));
         for (size_t i = 0; i + 1 < config->plant_count; i++)
             if (strcmp(config->plants[i].name, plant->name) == 0)
                 yaml_complain(tree, child, errors, "plant '%s' is there already", plant->name);
@@ -218,6 +236,44 @@ static void read_replay(const struct yaml_tree *tree, const struct yaml_node *no
     free(from);
 }
 
+/* A register that no variable is behind would be a plausible zero for ever. */
+static void check_variables(const char *file, const struct register_map *map,
+                            const struct plant_model *model, struct config_errors *errors)
+{
+    for (size_t i = 0; i < register_map_count(map); i++) {
+        const struct map_register *reg = register_map_at(map, i);
+        if ((int)i == register_map_clock(map))
+            continue;
+        bool has = plant_find_variable(model, reg->name) >= 0;
+        if (has && encode_holds_number(reg))
+            continue;
+        if (errors->count++ >= MISTAKES_TOLD)
+            continue;
+        if (has)
+            buffer_printf(&errors->text, "%s:%zu:1: '%s' is a number, which %s cannot hold\n", file,
+                          reg->line, reg->name, reg->type_name);
+        else
+            buffer_printf(&errors->text,
+                          "%s:%zu:1: plant %s has no variable '%s' to show in this register\n",
+                          file, reg->line, model->name, reg->name);
+    }
+}
+
+/* Which plant the unit shows. */
+static void choose_plant(const struct yaml_tree *tree, const struct yaml_node *node,
+                         struct sim_config *config, const struct unit_yaml *from,
+                         struct sim_unit_config *unit, struct config_errors *errors)
+{
+    char names[MODEL_NAMES_SIZE];
+    unit->plant = find_plant(config, from->plant);
+    if (unit->plant == SIM_NO_PLANT)
+        yaml_complain(tree, yaml_member(node, "plant"), errors,
+                      "no plant '%s'; expected a name under `plants`, or %s", from->plant,
+                      model_names(names));
+    else if (unit->map && config->plants[unit->plant].model)
+        check_variables(from->map, unit->map, config->plants[unit->plant].model, errors);
+}
+
 static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node,
                       struct sim_config *config, struct sim_unit_config *unit,
                       struct config_errors *errors)
@@ -231,19 +287,25 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
     unit->unit = (int)from.unit;
     /* What is wrong with the map is told in `errors` with the map's own name. */
     (void)!register_map_read(from.map, &unit->map, errors);
-    if ((from.plant[0] != '\0') == (from.replay != NULL)) {
+    if ((from.plant[0] != '\0') == (from.replay != NULL))
         yaml_complain(tree, node, errors, "expected either `plant` or `replay`");
-        return;
-    }
-    if (from.replay) {
+    else if (from.replay)
         read_replay(tree, from.replay, unit, errors);
-        return;
-    }
-    unit->plant = find_plant(config, from.plant);
-    if (unit->plant == SIM_NO_PLANT)
-        yaml_complain(tree, yaml_member(node, "plant"), errors,
-                      "no plant '%s'; expected a name under `plants`, or %s", from.plant,
-                      plant_model_names());
+    else
+        choose_plant(tree, node, config, &from, unit, errors);
+}
+
+/* The latest unit of the link: an address answers once. */
+static void check_address(const struct yaml_tree *tree, const struct yaml_node *node,
+                          const struct sim_link_config *link, struct config_errors *errors)
+{
+    int unit = link->units[link->unit_count - 1].unit;
+    for (size_t i = 0; unit && i + 1 < link->unit_count; i++)
+        if (link->units[i].unit == unit) {
+            yaml_complain(tree, yaml_member(node, "unit"), errors,
+                          "unit %d is on this link already", unit);
+            return;
+        }
 }
 
 static void read_listen(const struct yaml_tree *tree, const struct yaml_node *node,
@@ -284,8 +346,31 @@ static void read_link(const struct yaml_tree *tree, const struct yaml_node *node
     if (!link->units)
         yaml_complain(tree, node, errors, "not enough memory for %zu units", from.units->count);
     for (const struct yaml_node *child = from.units->first; link->units && child;
-         child = child->next)
+         child = child->next) {
         read_unit(tree, child, config, &link->units[link->unit_count++], errors);
+        check_address(tree, child, link, errors);
+    }
+}
+
+static bool is_same_place(const struct sim_link_config *a, const struct sim_link_config *b)
+{
+    if (a->pty[0] || b->pty[0])
+        return strcmp(a->pty, b->pty) == 0;
+    return a->endpoint.port != 0 && a->endpoint.port == b->endpoint.port &&
+           strcmp(a->endpoint.host, b->endpoint.host) == 0;
+}
+
+/* The latest link: one place has one listener. */
+static void check_place(const struct yaml_tree *tree, const struct yaml_node *node,
+                        const struct sim_config *config, struct config_errors *errors)
+{
+    const struct sim_link_config *link = &config->links[config->link_count - 1];
+    for (size_t i = 0; i + 1 < config->link_count; i++)
+        if (is_same_place(&config->links[i], link)) {
+            yaml_complain(tree, yaml_member(node, "listen"), errors,
+                          "link %zu listens there already", i);
+            return;
+        }
 }
 
 /* ---- the file ---- */
@@ -309,8 +394,10 @@ static void read_tree(const struct yaml_tree *tree, struct sim_config *config,
         yaml_complain(tree, file.links, errors, "not enough memory for %zu links",
                       file.links->count);
     for (const struct yaml_node *child = file.links->first; config->links && child;
-         child = child->next)
+         child = child->next) {
         read_link(tree, child, config, &config->links[config->link_count++], errors);
+        check_place(tree, child, config, errors);
+    }
     if (file.scenario)
         sim_scenario_read(tree, file.scenario, config, errors);
 }

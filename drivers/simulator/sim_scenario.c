@@ -2,7 +2,6 @@
 
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define TEN_YEARS_MS 315360000000.0
 #define ANY_NUMBER   1e300
@@ -62,16 +61,6 @@ static bool find_unit(const struct sim_link_config *link, int64_t unit, size_t *
     return false;
 }
 
-static bool find_word(const char *const *words, const char *word, size_t *ret_index)
-{
-    for (size_t i = 0; words[i]; i++)
-        if (strcmp(words[i], word) == 0) {
-            *ret_index = i;
-            return true;
-        }
-    return false;
-}
-
 /* The plant's variable or disturbance that the incident names. */
 static void find_variable(const struct yaml_tree *tree, const struct yaml_node *node,
                           const struct sim_config *config, const char *name, enum target target,
@@ -84,12 +73,16 @@ static void find_variable(const struct yaml_tree *tree, const struct yaml_node *
         return;
     }
     const struct plant_model *model = config->plants[plant].model;
+    if (!model) /* which was told */
+        return;
     bool variable = target == TARGET_VARIABLE;
-    if (model &&
-        !find_word(variable ? model->variables : model->disturbances, name, &incident->variable))
+    int number = variable ? plant_find_variable(model, name) : plant_find_disturbance(model, name);
+    if (number < 0)
         yaml_complain(tree, yaml_member(node, "variable") ? yaml_member(node, "variable") : node,
                       errors, "plant %s has no %s '%s'", model->name,
                       variable ? "variable" : "disturbance", name);
+    else
+        incident->variable = (size_t)number;
 }
 
 static void read_incident(const struct yaml_tree *tree, const struct yaml_node *node,

@@ -96,7 +96,8 @@ static int unit_init(struct simulator *simulator, struct sim_unit *unit, struct 
     }
     unit->plant = &simulator->plants[config->plant];
     for (size_t i = 0; i < count; i++)
-        unit->variables[i] = plant_find(unit->plant, register_map_at(config->map, i)->name);
+        unit->variables[i] =
+            plant_find_variable(unit->plant->model, register_map_at(config->map, i)->name);
     return 0;
 }
 

@@ -199,6 +199,13 @@ static void mistakes_tell_where_and_what(void **state)
          "sim.yaml:2:30: expected 0, or 300"},
         {"links:\n  - {listen: 127.0.0.1:0, baud: 9600, units: []}\n",
          "sim.yaml:2:33: only a serial line has a speed"},
+        {UNIT "      - {unit: 1, plant: gas, map: \"@/" MAP "\"}\n",
+         "sim.yaml:5:16: unit 1 is on this link already"},
+        {"links:\n  - {listen: pty:line, units: []}\n  - {listen: pty:line, units: []}\n",
+         "sim.yaml:3:14: link 0 listens there already"},
+        {"links:\n  - {listen: 127.0.0.1:1502, units: []}\n"
+         "  - {listen: 127.0.0.1:1502, units: []}\n",
+         "sim.yaml:3:14: link 0 listens there already"},
         {"start: soon\n" UNIT, "sim.yaml:1:8: 'soon' is no time"},
         {"plants: [{name: a, model: b}]\n" UNIT, "sim.yaml:1:27: no model 'b'"},
         {"plants: [{name: a, model: gas}, {name: a, model: gas}]\n" UNIT,
@@ -206,11 +213,38 @@ static void mistakes_tell_where_and_what(void **state)
         {SERIES("file: absent.csv"), "sim.yaml:4:34: cannot open "},
         {SERIES("file: ."), "sim.yaml:4:34: cannot read "},
         {SERIES("file: absent.csv, zone: Beijing"), "sim.yaml:4:52: 'Beijing' is no zone"},
-        {SERIES("file: absent.csv, zone: ''"), "sim.yaml:4:52: '' is no zone"},
+        {SERIES("file: absent.csv, zone: ''"), "sim.yaml:4:52: nothing; expected text"},
         {SERIES("file: absent.csv, advance: later"), "sim.yaml:4:55: "},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
         expect_mistake(cases[i][0], cases[i][1]);
+}
+
+static void registers_without_a_variable_are_told_at_the_map(void **state)
+{
+    (void)state;
+    static const char head[] = "name,function,address,type,word_order,time\n",
+                      clock[] = "stamp,3,10,uint64,ABCDEFGH,device\n";
+    static const struct {
+        const char *row, *words;
+    } cases[] = {
+        {"p_inn,3,0,float32,ABCD,\n",
+         "map.csv:2:1: plant gas has no variable 'p_inn' to show in this register"},
+        {"p_in,3,0,string8,,\n", "map.csv:2:1: 'p_in' is a number, which string8 cannot hold"},
+        {"p_in,3,0,float32,ABCD,\n", NULL},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct config_file map;
+        char rows[512], text[1024];
+        snprintf(rows, sizeof(rows), "%s%s%s", head, cases[i].row, clock);
+        config_file_make(&map, "map.csv", rows);
+        snprintf(text, sizeof(text), HEAD "      - {unit: 1, plant: gas, map: \"%s\"}\n", map.path);
+        if (cases[i].words)
+            expect_mistake(text, cases[i].words);
+        else
+            sim_config_free(expect_good(text));
+        config_file_remove(&map);
+    }
 }
 
 static void all_mistakes_are_told_in_one_run(void **state)
@@ -239,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_scenario_may_be_a_file),
         cmocka_unit_test(every_kind_of_incident_is_read),
         cmocka_unit_test(mistakes_tell_where_and_what),
+        cmocka_unit_test(registers_without_a_variable_are_told_at_the_map),
         cmocka_unit_test(all_mistakes_are_told_in_one_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

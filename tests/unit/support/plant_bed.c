@@ -41,7 +41,7 @@ void plant_bed_run_to(struct plant_bed *bed, int day, double hour)
 
 void plant_bed_disturb(struct plant_bed *bed, const char *name, double amount)
 {
-    int number = plant_find_disturbance(&bed->plant, name);
+    int number = plant_find_disturbance(bed->plant.model, name);
     if (number < 0)
         fail_msg("%s has no disturbance %s", bed->plant.model->name, name);
     bed->plant.disturbances[number] = amount;
@@ -49,7 +49,7 @@ void plant_bed_disturb(struct plant_bed *bed, const char *name, double amount)
 
 static int number_of(const struct plant_bed *bed, const char *variable)
 {
-    int number = plant_find(&bed->plant, variable);
+    int number = plant_find_variable(bed->plant.model, variable);
     if (number < 0)
         fail_msg("%s has no variable %s", bed->plant.model->name, variable);
     return number;
