@@ -38,6 +38,9 @@
 /* A pty keeps no time, and its client may be interrupted within a frame. */
 #define SILENCE_MIN_US (10 * US_PER_MS)
 
+/* No descriptor was left for a client: when to look again, if no client goes before. */
+#define ACCEPT_AGAIN_US US_PER_S
+
 struct client {
     int fd;
     uint64_t connection;
@@ -66,7 +69,8 @@ struct server {
     uint16_t port;
     struct client clients[CLIENTS_MAX];
     size_t client_count;
-    uint64_t connections; /* so far: the number of the latest */
+    int64_t accept_again_us; /* NEVER: the listener is watched */
+    uint64_t connections;    /* so far: the number of the latest */
 
     bool serial;
     struct pty pty;
@@ -147,6 +151,7 @@ int server_open(const struct server_listen *listen, struct server_unit *units, s
     if (!server)
         return message_set(message, ERR_NO_MEMORY, "server: out of memory");
     server->listen_fd = server->epoll_fd = server->written_fd = server->made_fd = -1;
+    server->accept_again_us = NEVER;
     server->units = units;
     server->unit_count = unit_count;
     noise_init(&server->noise, listen->seed);
@@ -192,7 +197,7 @@ void server_set_noise(struct server *server, double probability)
 
 int64_t server_due(const struct server *server)
 {
-    int64_t due_us = server->serial ? rtu_receiver_due(&server->receiver) : NEVER;
+    int64_t due_us = server->serial ? rtu_receiver_due(&server->receiver) : server->accept_again_us;
     for (size_t i = 0; i < server->pending_count; i++)
         if (server->pending[i].due_us < due_us)
             due_us = server->pending[i].due_us;
@@ -226,6 +231,8 @@ static void drop_client(struct server *server, int fd)
             server->stats.lost++;
         }
     close(fd);
+    if (server->accept_again_us != NEVER)
+        server->accept_again_us = 0;
 }
 
 static void count_written(struct server_stats *stats, enum reply_fate fate)
@@ -402,11 +409,29 @@ static int answer(struct server *server, const struct client *client, const uint
 
 /* ---- TCP ---- */
 
-static void accept_client(struct server *server)
+/* A client that no descriptor is left for would be announced again and again. */
+static void stop_accepting(struct server *server, int64_t now_us)
+{
+    server->stats.kept_waiting++;
+    if (epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, server->listen_fd, NULL) == 0)
+        server->accept_again_us = now_us + ACCEPT_AGAIN_US;
+}
+
+static void accept_again(struct server *server, int64_t now_us)
+{
+    if (now_us >= server->accept_again_us)
+        server->accept_again_us =
+            watch(server, server->listen_fd) ? now_us + ACCEPT_AGAIN_US : NEVER;
+}
+
+static void accept_client(struct server *server, int64_t now_us)
 {
     int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            stop_accepting(server, now_us);
         return;
+    }
     if (server->client_count == CLIENTS_MAX || watch(server, fd)) {
         server->stats.refused++;
         close(fd);
@@ -502,11 +527,12 @@ void server_step(struct server *server, int64_t now_us)
         serve_line(server, now_us);
         return;
     }
+    accept_again(server, now_us);
     struct epoll_event events[EVENTS_MAX];
     int ready = epoll_wait(server->epoll_fd, events, EVENTS_MAX, 0);
     for (int i = 0; i < ready; i++)
         if (events[i].data.fd == server->listen_fd)
-            accept_client(server);
+            accept_client(server, now_us);
         else
             serve_client(server, events[i].data.fd, now_us);
 }

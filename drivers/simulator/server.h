@@ -61,15 +61,16 @@ struct server_unit {
 /* Each whole request ends as a reply, garbled or lost, unless it is unheard, a broadcast, or to a
  * unit that is dead or, on a serial line, foreign. */
 struct server_stats {
-    uint64_t requests;   /* whole ones */
-    uint64_t replies;    /* written whole */
-    uint64_t late;       /* of those, held back by noise */
-    uint64_t garbled;    /* written cut or flipped */
-    uint64_t lost;       /* not written: noise, a client that had gone, or too many waiting */
-    uint64_t foreign;    /* requests to units that are not here */
-    uint64_t unheard;    /* requests while the serial line was busy with a reply */
-    uint64_t crc_errors; /* on the serial line: stretches of bytes that were no request */
-    uint64_t refused;    /* TCP clients sent away: there were too many */
+    uint64_t requests;     /* whole ones */
+    uint64_t replies;      /* written whole */
+    uint64_t late;         /* of those, held back by noise */
+    uint64_t garbled;      /* written cut or flipped */
+    uint64_t lost;         /* not written: noise, a client that had gone, or too many waiting */
+    uint64_t foreign;      /* requests to units that are not here */
+    uint64_t unheard;      /* requests while the serial line was busy with a reply */
+    uint64_t crc_errors;   /* on the serial line: stretches of bytes that were no request */
+    uint64_t refused;      /* TCP clients sent away: there were too many */
+    uint64_t kept_waiting; /* how often no descriptor was left for a TCP client */
 };
 
 struct server;
