@@ -104,6 +104,12 @@ static void read_incident(const struct yaml_tree *tree, const struct yaml_node *
     if (incident->every_ms && incident->every_ms < incident->for_ms)
         yaml_complain(tree, yaml_member(node, "every"), errors,
                       "comes again before it is over; expected at least the time under `for`");
+    if (incident->every_ms && incident->every_ms < PLANT_STEP_MS)
+        yaml_complain(tree, yaml_member(node, "every"), errors, "expected 0s, or at least %dms",
+                      PLANT_STEP_MS);
+    if (target == TARGET_DISTURBANCE && incident->for_ms < PLANT_STEP_MS)
+        yaml_complain(tree, yaml_member(node, "for"), errors,
+                      "processes move on by whole seconds; expected at least %dms", PLANT_STEP_MS);
     if (incident->link >= config->link_count)
         yaml_complain(tree, node, errors, "there is no link %d", (int)from.link);
     else if (target == TARGET_LINK && (from.amount < 0 || from.amount > 1))

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -306,11 +307,72 @@ static void more_clients_than_there_is_room_for_are_sent_away(void **state)
     assert_int_equal(stats.refused, RAW_MAX + 1 - CLIENTS);
 }
 
+static int connect_to(const struct server_bed *bed)
+{
+    struct endpoint endpoint = {.host = "127.0.0.1", .port = server_port(bed->server)};
+    int fd;
+    assert_int_equal(socket_connect(&endpoint, &fd), 0);
+    struct pollfd writable = {fd, POLLOUT, 0};
+    assert_int_equal(poll(&writable, 1, PATIENCE_S * MS_PER_S), 1);
+    return fd;
+}
+
+/* From now on no descriptor is left. */
+static struct rlimit use_up_descriptors(void)
+{
+    struct rlimit before, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    int next = dup(0);
+    assert_true(next >= 0);
+    close(next);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return before;
+}
+
+static void a_client_without_a_descriptor_waits_until_another_goes(void **state)
+{
+    (void)state;
+    struct server_bed bed;
+    struct server_listen any = {.endpoint = {.host = "127.0.0.1"}};
+    uint8_t reply[13];
+    server_bed_open(&bed, &any);
+    int first = connect_to(&bed);
+    server_bed_await(&bed);
+    server_step(bed.server, 0);
+    int second = connect_to(&bed);
+    struct rlimit before = use_up_descriptors();
+    server_bed_await(&bed);
+    server_step(bed.server, 0);
+    struct pollfd readable = {server_fd(bed.server), POLLIN, 0};
+    assert_int_equal(poll(&readable, 1, 0), 0); /* nothing to spin on */
+    assert_int_equal(server_due(bed.server), US_PER_S);
+    close(first);
+    server_bed_await(&bed);
+    server_step(bed.server, 0);
+    assert_int_equal(server_due(bed.server), 0);
+    send_raw(second, request, sizeof(request));
+    server_step(bed.server, 0); /* hears of clients again */
+    while (bed.units[0].requests == 0) {
+        server_bed_await(&bed);
+        server_step(bed.server, 0);
+    }
+    server_bed_read(second, reply, sizeof(reply));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    struct server_stats stats;
+    server_stats(bed.server, &stats);
+    assert_int_equal(stats.kept_waiting, 1);
+    assert_true(server_due(bed.server) == NEVER);
+    close(second);
+    server_bed_close(&bed);
+}
+
 /* ---- the program, with a scenario ---- */
 
 /* chengmai-sim in a process of its own. */
 struct program {
     struct config_file file;
+    char log[108];
     pid_t pid;
     uint16_t port;
     modbus_t *client;
@@ -347,13 +409,14 @@ static void start_program(struct program *program, const char *scenario)
     memcpy(address.sun_path, path, strlen(path) + 1);
     int ready = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(ready, (struct sockaddr *)&address, sizeof(address)), 0);
+    snprintf(program->log, sizeof(program->log), "%s/log", program->file.folder);
     program->pid = fork();
     assert_true(program->pid >= 0);
     if (program->pid == 0) {
         char name[] = "chengmai-sim", option[] = "--config";
         char *arguments[] = {name, option, program->file.path, NULL};
         setenv("NOTIFY_SOCKET", path, 1);
-        if (!freopen("/dev/null", "w", stderr))
+        if (!freopen(program->log, "w", stderr))
             _exit(3);
         _exit(simulator_main(3, arguments));
     }
@@ -376,7 +439,23 @@ static void end_program(struct program *program)
     assert_int_equal(waitpid(program->pid, &status, 0), program->pid);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
+    unlink(program->log);
     config_file_remove(&program->file);
+}
+
+/* Until the program has said so. */
+static void await_log(const struct program *program, const char *words)
+{
+    time_t until = time(NULL) + PATIENCE_S;
+    struct buffer text;
+    buffer_init(&text, 1024 * 1024);
+    do {
+        buffer_clear(&text);
+        assert_int_equal(file_read(program->log, &text, NULL), 0);
+        if (time(NULL) > until)
+            fail_msg("not told: %s\nlog: %s", words, buffer_text(&text));
+    } while (!strstr(buffer_text(&text), words));
+    buffer_release(&text);
 }
 
 /* A float32 in the order ABCD. */
@@ -450,6 +529,33 @@ static void an_incident_that_is_yet_to_come_changes_nothing(void **state)
     end_program(&program);
 }
 
+static void an_incident_shorter_than_a_step_happens(void **state)
+{
+    (void)state;
+    struct program program;
+    /* A step is a tenth of a second, which are hours of the plants' clock. */
+    start_program(&program, "  - {at: 1min, for: 30s, unit: 1, kind: dead}\n"
+                            "  - {at: 1h, for: 1s, unit: 2, kind: set, variable: p_in}\n"
+                            "speed: 100000\n");
+    await_log(&program, "incident 1 on link 0 begins");
+    await_log(&program, "incident 1 on link 0 ends");
+    await_log(&program, "incident 2 on link 0 begins");
+    await_log(&program, "incident 2 on link 0 ends");
+    assert_true(between(read_float(program.client, 1, P_OUT1), 200, 400));
+    end_program(&program);
+}
+
+static void a_hang_up_is_answered_with_what_to_do(void **state)
+{
+    (void)state;
+    struct program program;
+    start_program(&program, "  []\n");
+    assert_int_equal(kill(program.pid, SIGHUP), 0);
+    await_log(&program, "restart it");
+    assert_true(between(read_float(program.client, 1, P_OUT1), 270, 330));
+    end_program(&program);
+}
+
 #define WITH_BENCH(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -469,9 +575,12 @@ int main(void)
         WITH_BENCH(what_libmodbus_knows_by_name_alone_is_refused_at_once),
         WITH_BENCH(another_protocol_ends_the_connection),
         WITH_BENCH(more_clients_than_there_is_room_for_are_sent_away),
+        cmocka_unit_test(a_client_without_a_descriptor_waits_until_another_goes),
         cmocka_unit_test(a_scenario_sets_adds_and_freezes),
         cmocka_unit_test(a_scenario_kills_a_unit_and_makes_another_refuse),
         cmocka_unit_test(an_incident_that_is_yet_to_come_changes_nothing),
+        cmocka_unit_test(an_incident_shorter_than_a_step_happens),
+        cmocka_unit_test(a_hang_up_is_answered_with_what_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
