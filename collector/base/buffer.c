@@ -21,12 +21,18 @@ void buffer_release(struct buffer *buffer)
     *buffer = (struct buffer){.limit = buffer->limit};
 }
 
-void buffer_clear(struct buffer *buffer)
+void buffer_truncate(struct buffer *buffer, size_t len)
 {
-    buffer->len = 0;
+    if (len < buffer->len)
+        buffer->len = len;
     buffer->error = 0;
     if (buffer->data != NULL)
-        buffer->data[0] = '\0';
+        buffer->data[buffer->len] = '\0';
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+    buffer_truncate(buffer, 0);
 }
 
 /* Makes room for `more` bytes and the NUL behind them. */

@@ -32,10 +32,13 @@ void buffer_append_text(struct buffer *buffer, const char *text);
 void buffer_append_char(struct buffer *buffer, char c);
 void buffer_printf(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Keeps the first `len` bytes (at most all) and forgets a failure. */
+void buffer_truncate(struct buffer *buffer, size_t len);
+
 /* Removes `len` bytes (at most all) from the front. */
 void buffer_consume(struct buffer *buffer, size_t len);
 
-/* 0, or why an append since the last clear failed. */
+/* 0, or why an append since the last clear or truncate failed. */
 int buffer_error(const struct buffer *buffer);
 
 /* The text, "" while empty. Valid until the next change. */

@@ -1,7 +1,6 @@
 #include "central/line_gather.h"
 
 #include "base/log.h"
-#include "store/stamps.h"
 
 #include <stdlib.h>
 
@@ -26,8 +25,8 @@ static int number_point(void *self, const struct point_info *point, int64_t *ret
 }
 
 /* The birth of a record, its points numbered. Where there are too many series, all are forgotten:
- * those that are still alive come again. */
-static int find_birth(struct line_gather *gather, const struct record *record,
+ * those that are still alive come again, and then what was read counts as not seen. */
+static int find_birth(struct line_gather *gather, uint64_t position, const struct record *record,
                       const struct birth **ret_birth, struct message *message)
 {
     int err = births_get(&gather->births, record->birth, &gather->source, ret_birth, message);
@@ -35,6 +34,7 @@ static int find_birth(struct line_gather *gather, const struct record *record,
         return err;
     births_clear(&gather->births);
     series_clear(&gather->series);
+    gather->stamps.from = position;
     return births_get(&gather->births, record->birth, &gather->source, ret_birth, message);
 }
 
@@ -65,12 +65,15 @@ static int set_aside_time(struct line_gather *gather, const struct series *serie
     return err;
 }
 
-static int take_sample(struct line_gather *gather, struct series *series, uint64_t seq,
-                       const struct sample *sample, struct message *message)
+static int take_sample(struct line_gather *gather, struct series *series,
+                       struct stamp_record *record, size_t index, struct message *message)
 {
-    int64_t t_ms = stamps_settle(&series->stamps, seq, sample->t_ms);
-    if (seq <= gather->resume)
-        return 0;
+    const struct sample *sample = &record->record->samples[index];
+    int64_t t_ms;
+    int err = stamps_settle(&gather->stamps, series_stamps(&gather->series, series), record, index,
+                            &t_ms, message);
+    if (err)
+        return err;
     if (t_ms < LINE_MIN_TIME || t_ms > LINE_MAX_TIME)
         return set_aside_time(gather, series, sample, message);
     gather->moved += t_ms != sample->t_ms;
@@ -78,21 +81,27 @@ static int take_sample(struct line_gather *gather, struct series *series, uint64
                           gather->options.with_text);
 }
 
+/* All of its lines, or none. */
 static int take_samples(struct line_gather *gather, const struct birth *birth,
                         const struct journal_frame *frame, const struct record *record,
                         struct message *message)
 {
+    struct stamp_record stamped = {frame->seq, frame->origin, record, 0};
+    size_t lines = gather->batch.count;
+    uint64_t moved = gather->moved, strange = 0;
     int err = 0;
-    uint64_t strange = 0;
     for (size_t i = 0; !err && i < record->sample_count; i++) {
-        const struct sample *sample = &record->samples[i];
-        if (sample->point < birth->count)
-            err = take_sample(gather, &gather->series.list[birth->numbers[sample->point]],
-                              frame->seq, sample, message);
+        uint32_t point = record->samples[i].point;
+        if (point < birth->count)
+            err = take_sample(gather, &gather->series.list[birth->numbers[point]], &stamped, i,
+                              message);
         else
             strange++;
     }
-    if (strange && frame->seq > gather->resume)
+    if (err) {
+        line_batch_truncate(&gather->batch, lines);
+        gather->moved = moved;
+    } else if (strange)
         log_warn("store", "%s: %llu samples of record %llu are of points that its birth lacks",
                  gather->options.name, (unsigned long long)strange, (unsigned long long)frame->seq);
     return err;
@@ -103,17 +112,12 @@ static int take_data(struct line_gather *gather, const struct journal_frame *fra
                      const struct record *record, struct message *message)
 {
     const struct birth *birth;
-    if (frame->seq > gather->resume && gather->batch.count + record->sample_count > LINE_BATCH_MAX)
+    if (gather->batch.count + record->sample_count > LINE_BATCH_MAX)
         return ERR_FULL;
-    int err = find_birth(gather, record, &birth, message);
-    if (err)
-        return err == ERR_FULL ? ERR_RANGE : err;
-    err = take_samples(gather, birth, frame, record, message);
+    int err = find_birth(gather, frame->seq, record, &birth, message);
     if (!err)
-        return 0;
-    /* Some of its stamps are settled: all that was not delivered is read anew. */
-    line_gather_go_back(gather, gather->delivered);
-    return err == ERR_FULL || err == ERR_NOT_FOUND ? ERR_IO : err;
+        err = take_samples(gather, birth, frame, record, message);
+    return err == ERR_FULL ? ERR_RANGE : err;
 }
 
 /* ---- records ---- */
@@ -146,10 +150,9 @@ static int read_one(struct line_gather *gather, struct message *message)
         return err;
     uint64_t seq = frame.seq;
     err = take_frame(gather, &frame, message);
-    /* It comes again, unless the reader has gone back further by itself. */
-    if (err && journal_reader_position(gather->reader) == seq + 1)
-        journal_reader_seek(gather->reader, seq);
-    else if (!err && seq > gather->taken)
+    if (err)
+        journal_reader_seek(gather->reader, seq); /* it comes again */
+    else
         gather->taken = seq;
     return err;
 }
@@ -177,11 +180,9 @@ void line_gather_take(struct line_gather *gather)
 void line_gather_go_back(struct line_gather *gather, uint64_t position)
 {
     line_batch_clear(&gather->batch);
-    series_forget_stamps(&gather->series);
-    gather->resume = gather->delivered = gather->taken = position;
+    gather->delivered = gather->taken = position;
     gather->full = false;
-    journal_reader_seek(gather->reader,
-                        position > STAMPS_WARM_UP ? position - STAMPS_WARM_UP + 1 : 1);
+    journal_reader_seek(gather->reader, position + 1);
 }
 
 int line_gather_open(struct line_gather *gather, const struct line_gather_options *options,
@@ -199,6 +200,7 @@ int line_gather_open(struct line_gather *gather, const struct line_gather_option
     if (journal_reader_open(options->journal, 0, 1, &gather->reader))
         return message_set(message, ERR_NO_MEMORY, "store %s: cannot read the journal",
                            options->name);
+    gather->stamps = (struct stamps){.embedded = gather->embedded, .from = position};
     line_gather_go_back(gather, position);
     return 0;
 }

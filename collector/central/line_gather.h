@@ -1,9 +1,10 @@
 /*
  * From the central journal to a batch of lines: records are read, their samples' stamps settled,
- * their lines gathered, until the batch is taken by whoever delivers it. It may go back: then it
- * reads records from further before without making lines, so that stamps are settled as before.
+ * their lines gathered, until the batch is taken by whoever delivers it. It may go back: stamps are
+ * settled as before.
  *
- * Births are looked up in the embedded store, read-only. One thread. It borrows the journal.
+ * Births, and the stamps of samples that are not newer than all before, are looked up in the
+ * embedded store, read-only. One thread. It borrows the journal.
  */
 #ifndef CENTRAL_LINE_GATHER_H
 #define CENTRAL_LINE_GATHER_H
@@ -16,6 +17,7 @@
 #include "store/line_batch.h"
 #include "store/line_delivery.h"
 #include "store/series.h"
+#include "store/stamps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,8 +37,8 @@ struct line_gather {
     struct births births;
     struct births_source source;
     struct series_table series;
+    struct stamps stamps;
     struct line_batch batch;
-    uint64_t resume;    /* up to here stamps are settled, and no lines made */
     uint64_t delivered; /* the last record before the batch */
     uint64_t taken;     /* the last record in it */
     bool full;          /* the next record has no room in it */
@@ -53,8 +55,8 @@ void line_gather_release(struct line_gather *gather);
 void line_gather_go_back(struct line_gather *gather, uint64_t position);
 
 /* Reads up to a bound. 0: there is more to read. ERR_AGAIN: not now. ERR_FULL: the batch is full.
- * ERR_NOT_FOUND: the embedded store has yet to take a birth. Others: the record, or all that was
- * gathered, is read anew by the next call. */
+ * ERR_NOT_FOUND: the embedded store has yet to take a birth or a record. Others: the
+ * record is read anew by the next call. */
 MUST_CHECK int line_gather_read(struct line_gather *gather, struct message *message);
 
 /* The batch is delivered: it is empty from now on. */

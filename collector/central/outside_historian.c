@@ -17,6 +17,8 @@
 #define GATHER_US    (1 * (int64_t)US_PER_S)
 #define RETRY_US     (1 * (int64_t)US_PER_S)
 #define LOOK_US      (5 * (int64_t)US_PER_S) /* between looks at a store that is not believed */
+#define WAIT_US      (US_PER_S / 5)          /* between looks at the embedded store */
+#define BEHIND_US    (60 * (int64_t)US_PER_S)
 #define SILENCE_US   (60 * (int64_t)US_PER_S)
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
@@ -39,6 +41,7 @@ struct outside_historian {
     int64_t opened_us;                /* the batch's first record */
     int64_t read_us, ask_us, look_us; /* not before */
     int64_t looked_us;                /* it was found not restarted */
+    int64_t waits_us;                 /* for the embedded store, since then; 0: it does not */
     int64_t silent_us; /* since when it does not take what it is sent; 0: it does, or is held */
     bool look_failed;  /* it did not answer when it was last looked at */
     bool told_silence, told_startless;
@@ -189,6 +192,28 @@ void outside_historian_close(struct outside_historian *historian)
 
 /* ---- reading ---- */
 
+static void reads_again(struct outside_historian *historian)
+{
+    historian->waits_us = 0;
+    complaint_clear(&historian->reading_complaint, historian->now.mono_us, "store",
+                    "%s: reads the journal again", historian->name);
+}
+
+/* The embedded store gathers a second's records, so to wait for it a little is no trouble. */
+static void stand(struct outside_historian *historian, int err, const struct message *message)
+{
+    int64_t now_us = historian->now.mono_us;
+    bool waits = err == ERR_NOT_FOUND;
+    if (!historian->waits_us || !waits)
+        historian->waits_us = waits ? now_us : 0;
+    historian->read_us = now_us + (waits ? WAIT_US : RETRY_US);
+    if (!waits || now_us - historian->waits_us >= BEHIND_US)
+        complaint_raise(&historian->reading_complaint, now_us, "store",
+                        "%s: stands at record %llu: %s", historian->name,
+                        (unsigned long long)historian->gather.taken,
+                        message->text[0] ? message->text : err_name(err));
+}
+
 /* True: there is more to read at once. */
 static bool gather(struct outside_historian *historian)
 {
@@ -196,17 +221,11 @@ static bool gather(struct outside_historian *historian)
     if (historian->now.mono_us < historian->read_us)
         return false;
     int err = line_gather_read(&historian->gather, &message);
-    if (!err || err == ERR_FULL || err == ERR_AGAIN) {
-        complaint_clear(&historian->reading_complaint, historian->now.mono_us, "store",
-                        "%s: reads the journal again", historian->name);
-        return !err;
-    }
-    complaint_raise(&historian->reading_complaint, historian->now.mono_us, "store",
-                    "%s: stands at record %llu: %s", historian->name,
-                    (unsigned long long)historian->gather.taken,
-                    message.text[0] ? message.text : err_name(err));
-    historian->read_us = historian->now.mono_us + RETRY_US;
-    return false;
+    if (!err || err == ERR_FULL || err == ERR_AGAIN)
+        reads_again(historian);
+    else
+        stand(historian, err, &message);
+    return !err;
 }
 
 /* ---- what the store says ---- */

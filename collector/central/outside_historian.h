@@ -6,12 +6,11 @@
  *
  * What the store has taken moves the accepted position in memory; the durable cursor follows when
  * it is believed (store/target_cursor.h). After a restart, of it or of us, the reader goes back to
- * what is believed, and further without sending, so that equal stamps are settled as before
- * (store/stamps.h).
+ * what is believed; stamps are settled as before (store/stamps.h).
  *
  * One thread runs outside_historian_step, whose exchanges are handed in; the status may be asked by
- * any. Births are looked up in the embedded store, read-only: where it has yet to take one, the
- * outside historian waits for it.
+ * any. Births and the stamps of older samples are looked up in the embedded store, read-only: where
+ * it has yet to take one, the outside historian waits for it.
  */
 #ifndef CENTRAL_OUTSIDE_HISTORIAN_H
 #define CENTRAL_OUTSIDE_HISTORIAN_H

@@ -111,8 +111,9 @@ static int read_point_id(struct pull *pull, const struct field *field, void *obj
     int err = field_text(pull, field, object);
 
     for (; err == 0 && *id != '\0'; id++)
-        if ((unsigned char)*id <= ' ' || *id == 0x7F)
-            err = pull_refuse(pull, ERR_INVALID, "a blank or control character in a point's id");
+        if ((unsigned char)*id <= ' ' || *id == 0x7F || *id == '\\')
+            err = pull_refuse(pull, ERR_INVALID,
+                              "a blank, backslash or control character in a point's id");
     return err;
 }
 

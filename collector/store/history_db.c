@@ -2,6 +2,7 @@
 
 #include "store/history_rollup.h"
 #include "store/history_schema.h"
+#include "store/history_tie.h"
 #include "store/point_cache.h"
 #include "store/state_table.h"
 
@@ -13,8 +14,8 @@
  * Design notes
  *
  * Ties. Nearly every sample is the only one of its stamp: it goes in with tie 0 by one statement
- * that does nothing where there is one already. Only then its like is looked for. The index over
- * ties above 0 is small, and keeps that cheap for a clock that stands still.
+ * that does nothing where there is one already. Only then its like is looked for. The indexes over
+ * ties above 0 are small, and keep that cheap for a clock that stands still.
  *
  * The count of all samples is kept as a number: counting rows would take minutes one day.
  */
@@ -25,6 +26,7 @@ struct history_db {
     struct db *db;
     struct history_rollup *rollup; /* NULL at readers */
     struct point_cache points;
+    struct history_ties ties;
     bool points_made;   /* in this transaction */
     uint64_t stored;    /* samples, committed */
     uint64_t stored_tx; /* … and in this transaction */
@@ -57,6 +59,7 @@ void history_db_close(struct history_db *history)
         return;
     db_close(history->db);
     history_rollup_free(history->rollup);
+    history_ties_release(&history->ties);
     point_cache_release(&history->points);
     free(history);
 }
@@ -212,17 +215,12 @@ int history_db_add_source(struct history_db *history, const char *edge, const ch
                           enum stream stream, int64_t *ret_id, struct message *message)
 {
     const char letter[2] = {stream_letter(stream), '\0'};
-    struct db_stmt *stmt = bind_source(history, HISTORY_FIND_SOURCE, edge, epoch, letter);
-    int err = db_next(stmt, message);
+    int err = history_db_source(history, edge, epoch, stream, ret_id, message);
 
-    if (err == ERR_NOT_FOUND)
-        return insert_for_id(bind_source(history, HISTORY_ADD_SOURCE, edge, epoch, letter), ret_id,
-                             message);
-    if (err != 0)
+    if (err != ERR_NOT_FOUND)
         return err;
-    *ret_id = db_column_i64(stmt, 0);
-    db_reset(stmt);
-    return 0;
+    return insert_for_id(bind_source(history, HISTORY_ADD_SOURCE, edge, epoch, letter), ret_id,
+                         message);
 }
 
 /* Where a sample comes from, and as which of the file's points. */
@@ -255,23 +253,20 @@ static int insert_sample(struct history_db *history, const struct origin *origin
     return err;
 }
 
-/* One number about the samples of a point at one instant. */
-static int ask_stamp(struct history_db *history, enum history_statement statement,
-                     const struct origin *origin, int64_t t_ms, int64_t *ret_number,
-                     struct message *message)
+/* How many samples of this record are in the file, with the point and the stamp. */
+static int count_same(struct history_db *history, const struct origin *origin, int64_t t_ms,
+                      int64_t *ret_count, struct message *message)
 {
-    struct db_stmt *stmt = history_db_stmt(history, statement);
+    struct db_stmt *stmt = history_db_stmt(history, HISTORY_COUNT_SAME);
 
     db_bind_i64(stmt, 1, origin->point);
     db_bind_i64(stmt, 2, t_ms);
-    if (statement == HISTORY_COUNT_SAME) {
-        db_bind_i64(stmt, 3, origin->source);
-        db_bind_u64(stmt, 4, origin->seq);
-    }
+    db_bind_i64(stmt, 3, origin->source);
+    db_bind_u64(stmt, 4, origin->seq);
     int err = db_next(stmt, message);
     if (err != 0)
         return err;
-    *ret_number = db_column_i64(stmt, 0);
+    *ret_count = db_column_i64(stmt, 0);
     db_reset(stmt);
     return 0;
 }
@@ -289,13 +284,29 @@ static int add_behind(struct history_db *history, const struct origin *origin,
 
     for (size_t i = 0; i < index; i++)
         before += samples[i].point == sample->point && samples[i].t_ms == sample->t_ms;
-    int err = ask_stamp(history, HISTORY_COUNT_SAME, origin, sample->t_ms, &same, message);
+    int err = count_same(history, origin, sample->t_ms, &same, message);
     if (err != 0 || same > before)
         return err;
-    err = ask_stamp(history, HISTORY_NEXT_TIE, origin, sample->t_ms, &tie, message);
+    err = history_tie_next(history, &history->ties, origin->point, sample->t_ms, &tie, message);
     if (err != 0)
         return err;
     return insert_sample(history, origin, tie, sample, ret_stored, message);
+}
+
+static int add_sample(struct history_db *history, const struct origin *origin,
+                      const struct sample *samples, size_t index, bool *ret_stored,
+                      struct message *message)
+{
+    const struct sample *sample = &samples[index];
+    bool taken = false;
+    int err =
+        history_tie_is_taken(history, &history->ties, origin->point, sample->t_ms, &taken, message);
+
+    if (err == 0 && !taken)
+        err = insert_sample(history, origin, 0, sample, ret_stored, message);
+    if (err == 0 && !*ret_stored)
+        err = add_behind(history, origin, samples, index, ret_stored, message);
+    return err;
 }
 
 static int check_samples(const struct sample *samples, size_t count, size_t point_count,
@@ -322,9 +333,7 @@ int history_db_add_samples(struct history_db *history, int64_t source, uint64_t 
     for (size_t i = 0; err == 0 && i < count; i++) {
         bool stored = false;
         origin.point = points[samples[i].point];
-        err = insert_sample(history, &origin, 0, &samples[i], &stored, message);
-        if (err == 0 && !stored)
-            err = add_behind(history, &origin, samples, i, &stored, message);
+        err = add_sample(history, &origin, samples, i, &stored, message);
         if (err == 0 && stored)
             err = history_rollup_note(history->rollup, origin.point, samples[i].t_ms, message);
         total += stored;
@@ -347,6 +356,20 @@ int history_db_set_cursor(struct history_db *history, uint64_t position, struct 
 int history_db_cursor(struct history_db *history, uint64_t *ret_position, struct message *message)
 {
     return state_get(history_db_stmt(history, HISTORY_GET_STATE), "journal", ret_position, message);
+}
+
+int history_db_source(struct history_db *history, const char *edge, const char *epoch,
+                      enum stream stream, int64_t *ret_id, struct message *message)
+{
+    const char letter[2] = {stream_letter(stream), '\0'};
+    struct db_stmt *stmt = bind_source(history, HISTORY_FIND_SOURCE, edge, epoch, letter);
+    int err = db_next(stmt, message);
+
+    if (err != 0)
+        return err;
+    *ret_id = db_column_i64(stmt, 0);
+    db_reset(stmt);
+    return 0;
 }
 
 int history_db_count(struct history_db *history, uint64_t *ret_count, struct message *message)

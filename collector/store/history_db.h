@@ -8,7 +8,7 @@
  *
  * Adding is idempotent: a sample is known by (point, t, source, seq) and its place among its like
  * in the record; one that is there is not added again. Another sample of the point with the same
- * stamp gets the next tie number.
+ * stamp gets a tie number (history_tie.h).
  */
 #ifndef STORE_HISTORY_DB_H
 #define STORE_HISTORY_DB_H
@@ -87,6 +87,10 @@ MUST_CHECK int history_db_point(struct history_db *history, const char *point,
 MUST_CHECK int history_db_points(struct history_db *history, int64_t after,
                                  struct history_point *ret_points, size_t capacity,
                                  size_t *ret_count, struct message *message);
+
+/* The number of a source; ERR_NOT_FOUND. */
+MUST_CHECK int history_db_source(struct history_db *history, const char *edge, const char *epoch,
+                                 enum stream stream, int64_t *ret_id, struct message *message);
 
 /* Samples stored, of all points. */
 MUST_CHECK int history_db_count(struct history_db *history, uint64_t *ret_count,

@@ -11,7 +11,7 @@
 
 struct history_sample {
     int64_t t_ms;
-    int64_t tie; /* 0, 1, … among samples of the point with one stamp */
+    int64_t tie; /* rising from 0 among samples of the point with one stamp: history_tie.h */
     struct value value;
     enum quality quality;
     enum cause cause;

@@ -4,9 +4,16 @@
 
 #define APPLICATION_ID 0x43684831 /* "ChH1" */
 
-#define POINT_COLUMNS  "id, point, name, unit, type, site, map, class, interval_ms"
-#define QUALITY        "((q & 65535) >> 8)"
-#define USABLE         "CASE WHEN " QUALITY " <= 1 THEN value END"
+#define POINT_COLUMNS "id, point, name, unit, type, site, map, class, interval_ms"
+#define QUALITY       "((q & 65535) >> 8)"
+#define USABLE        "CASE WHEN " QUALITY " <= 1 THEN value END"
+#define MOVED_TO                                                                                  \
+    "EXISTS(SELECT 1 FROM samples INDEXED BY samples_moved WHERE point = ?1 AND t_ms + tie = ?2 " \
+    "AND tie > 0)"
+#define MOVED_HIGHEST                                                                             \
+    "ifnull((SELECT t_ms + tie FROM samples INDEXED BY samples_moved WHERE point = ?1 AND tie > " \
+    "0 "                                                                                          \
+    "ORDER BY t_ms + tie DESC LIMIT 1), ?2)"
 #define SAMPLE_COLUMNS "s.t_ms, s.tie, s.value, s.text, s.q, s.source, s.seq"
 
 static const char *const migrations[] = {
@@ -25,6 +32,7 @@ static const char *const migrations[] = {
     " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, PRIMARY KEY(point, slot))"
     " WITHOUT ROWID, STRICT;"
     "CREATE INDEX samples_ties ON samples(point, t_ms, source, seq) WHERE tie > 0;",
+    "CREATE INDEX samples_moved ON samples(point, t_ms + tie) WHERE tie > 0;",
 };
 
 static const char *const statements[HISTORY_STATEMENTS] = {
@@ -49,8 +57,17 @@ static const char *const statements[HISTORY_STATEMENTS] = {
                            "AND tie = 0 AND source = ?3 AND seq = ?4) + "
                            "(SELECT count(*) FROM samples INDEXED BY samples_ties WHERE point = ?1 "
                            "AND t_ms = ?2 AND source = ?3 AND seq = ?4 AND tie > 0)",
-    [HISTORY_NEXT_TIE] = "SELECT tie + 1 FROM samples WHERE point = ?1 AND t_ms = ?2 "
-                         "ORDER BY tie DESC LIMIT 1",
+    [HISTORY_NEXT_TIE] = "SELECT ifnull((SELECT tie FROM samples WHERE point = ?1 AND t_ms = ?2 "
+                         "ORDER BY tie DESC LIMIT 1), 0) + 1",
+    [HISTORY_IS_MOVED_TO] = "SELECT " MOVED_TO,
+    [HISTORY_IS_TAKEN] = "SELECT EXISTS(SELECT 1 FROM samples WHERE point = ?1 AND t_ms = ?2 "
+                         "AND tie = 0) OR " MOVED_TO,
+    [HISTORY_TIE_OF] = "SELECT tie FROM samples INDEXED BY samples_ties WHERE point = ?1 "
+                       "AND t_ms = ?2 AND source = ?3 AND seq = ?4 AND tie > 0 "
+                       "ORDER BY tie DESC LIMIT 1 OFFSET ?5",
+    [HISTORY_MOVED_HIGHEST] = "SELECT " MOVED_HIGHEST,
+    [HISTORY_HIGHEST] = "SELECT max(ifnull((SELECT t_ms FROM samples WHERE point = ?1 "
+                        "ORDER BY t_ms DESC LIMIT 1), ?2), " MOVED_HIGHEST ")",
     [HISTORY_LATEST] =
         "SELECT " SAMPLE_COLUMNS ", p.id, p.point FROM points p CROSS JOIN samples s "
         "ON s.point = p.id AND (s.t_ms, s.tie) = (SELECT t_ms, tie FROM samples "

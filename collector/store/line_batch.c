@@ -20,6 +20,12 @@ void line_batch_clear(struct line_batch *batch)
     batch->count = 0;
 }
 
+void line_batch_truncate(struct line_batch *batch, size_t count)
+{
+    buffer_truncate(&batch->text, count ? batch->ends[count - 1] : 0);
+    batch->count = count;
+}
+
 int line_batch_add(struct line_batch *batch, const char *head, size_t head_len,
                    const struct sample *sample, int64_t t_ms, bool with_text)
 {

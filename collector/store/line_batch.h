@@ -29,7 +29,11 @@ void line_batch_release(struct line_batch *batch);
 /* Empties it and keeps the memory. */
 void line_batch_clear(struct line_batch *batch);
 
-/* As line_append. ERR_FULL beyond LINE_BATCH_MAX, ERR_NO_MEMORY: then only clear it. */
+/* Keeps the first `count` lines, at most all. */
+void line_batch_truncate(struct line_batch *batch, size_t count);
+
+/* As line_append. ERR_FULL beyond LINE_BATCH_MAX, ERR_NO_MEMORY: then truncate it to what it was.
+ */
 MUST_CHECK int line_batch_add(struct line_batch *batch, const char *head, size_t head_len,
                               const struct sample *sample, int64_t t_ms, bool with_text);
 

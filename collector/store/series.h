@@ -1,7 +1,7 @@
 /*
- * The series of a line-protocol store: the head of their lines (model/line_protocol.h) and the
- * stamps given out, under a number. Points whose heads are equal are one series, whatever their
- * names: so their samples never overwrite each other.
+ * The series of a line-protocol store: the head of their lines (model/line_protocol.h) under a
+ * number, and what is known of their points' stamps. A point has a series for each unit that it
+ * was born with; its stamps are the point's, so that old and new ones are settled as one.
  *
  * Owned by one thread. At most SERIES_MAX: beyond, ERR_FULL, and the owner forgets all and begins
  * anew.
@@ -23,13 +23,16 @@
 struct series {
     char *head;
     size_t len;
-    struct stamps stamps;
+    size_t point; /* which of the points */
 };
 
 struct series_table {
     struct point_cache numbers; /* by head */
     struct series *list;
     size_t count, capacity;
+    struct point_cache point_numbers; /* by the point's id */
+    struct stamp_point *points;
+    size_t point_count, point_capacity;
 };
 
 void series_init(struct series_table *table);
@@ -38,11 +41,11 @@ void series_release(struct series_table *table);
 /* Forgets all of it: numbers given out are void. */
 void series_clear(struct series_table *table);
 
-/* Forgets the stamps; numbers stay. */
-void series_forget_stamps(struct series_table *table);
-
 /* The number of the point's series, from 0, made on first sight. ERR_FULL, ERR_NO_MEMORY. */
 MUST_CHECK int series_number(struct series_table *table, const struct point_info *point,
                              int64_t *ret_number, struct message *message);
+
+/* Of a series' point. Valid until another series is made. */
+struct stamp_point *series_stamps(struct series_table *table, const struct series *series);
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/crypto.h"
 #include "base/files.h"
 #include "model/record.h"
-#include "store/stamps.h"
 #include "tests/unit/support/db_folder.h"
 
 #include <dirent.h>
@@ -185,7 +184,20 @@ static void append_birth(struct bed *bed)
     buffer_release(&payload);
 }
 
-/* Each sample has a value of its own. Clocks stand, and go back a little. */
+/* One sample of the first point. */
+static void append_at(struct bed *bed, int64_t t_ms)
+{
+    struct buffer payload;
+    struct record_head head = make_head(bed, RECORD_DATA);
+    struct sample sample = {.t_ms = t_ms, .value = {VALUE_DOUBLE, (double)++bed->total, ""}};
+    buffer_init(&payload, RECORD_MAX_BYTES);
+    assert_int_equal(record_data_add(bed->data, 0, &sample), 0);
+    record_data_write(bed->data, &payload, &head, bed->birth, bed->total);
+    append(bed, &payload, 1);
+    buffer_release(&payload);
+}
+
+/* Each sample has a value of its own. Clocks stand, and go back a little; or, now and then, far. */
 static void append_data(struct bed *bed, unsigned count)
 {
     struct buffer payload;
@@ -195,7 +207,7 @@ static void append_data(struct bed *bed, unsigned count)
         unsigned point = chance(bed, POINTS);
         unsigned how = chance(bed, 20);
         if (how == 0)
-            bed->t_ms[point] -= chance(bed, 4);
+            bed->t_ms[point] -= chance(bed, 16) ? chance(bed, 4) : chance(bed, 60000);
         else if (how > 6)
             bed->t_ms[point] += 1 + chance(bed, 200);
         struct sample sample = {.t_ms = bed->t_ms[point],
@@ -341,6 +353,26 @@ static void every_sample_arrives(void **state)
     end(bed);
 }
 
+/* Whole minutes, as devices give them; then half an hour back. */
+static void a_clock_set_back_loses_nothing(void **state)
+{
+    (void)state;
+    struct bed *bed = calloc(1, sizeof(*bed));
+    begin(bed, 10);
+    for (int i = 0; i < 120; i++) {
+        append_at(bed, 1767576600000 + (i < 60 ? i : i - 30) * INT64_C(60000));
+        commit(bed);
+        step(bed);
+        if (i % 40 == 39) { /* what is not believed yet is written again, to the same stamps */
+            outside_historian_close(bed->outside);
+            open_outside(bed);
+        }
+    }
+    wait_all(bed, 10);
+    assert_in_range(status_of(bed).moved_stamps, 10, 30);
+    end(bed);
+}
+
 /* One thing that may happen. */
 static void disturb(struct bed *bed, unsigned how_rarely)
 {
@@ -453,7 +485,7 @@ static void births_before_the_walk_come_from_the_embedded_store(void **state)
     struct buffer tick;
     begin(bed, 8);
     buffer_init(&tick, RECORD_MAX_BYTES);
-    for (int i = 0; i < STAMPS_WARM_UP + 100; i++) {
+    for (int i = 0; i < 3000; i++) {
         struct record_head head = make_head(bed, RECORD_TICK);
         buffer_clear(&tick);
         record_write_mark(&tick, &head);
@@ -515,6 +547,7 @@ int main(void)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_sample_arrives),
+        cmocka_unit_test(a_clock_set_back_loses_nothing),
         cmocka_unit_test(whatever_happens_every_sample_arrives_once),
         cmocka_unit_test(a_restart_is_noticed_without_a_failing_write),
         cmocka_unit_test(what_is_believed_is_not_written_again),
