@@ -277,6 +277,8 @@ static void outside_metrics(struct buffer *out, const struct api_figures *figure
          offsetof(struct outside_status, points)},
         {"dead_letters_total", "counter", "Samples it will never take, set aside.",
          offsetof(struct outside_status, dead_letters)},
+        {"dead_letters_lost_total", "counter", "… of which were not kept, their file being full.",
+         offsetof(struct outside_status, letters_lost)},
         {"too_old_total", "counter", "Samples refused by its retention.",
          offsetof(struct outside_status, too_old)},
         {"thrown_away_total", "counter", "Rows it said yes to and did not keep, by its own count.",

@@ -175,11 +175,14 @@ static void show_documents(struct central *central, struct now now)
                         "%s; edges keep what they have meanwhile", status.error_text);
     else
         complaint_clear(&central->journal_complaint, now.mono_us, "journal", "takes records again");
+    bool full = dead_letters_are_full(central->letters);
     if (status.dead_letters > central->told_letters)
         complaint_raise(&central->letters_complaint, now.mono_us, "ingest",
-                        "%llu payloads could not be read; they are in %s",
+                        "%llu payloads could not be read; %s %s%s",
                         (unsigned long long)(status.dead_letters - central->told_letters),
-                        central->letters_path);
+                        full ? "they are only counted, for this file is full:" : "they are in",
+                        central->letters_path,
+                        full ? ". Look at it and move it away, then a new one is begun" : "");
     else
         complaint_clear(&central->letters_complaint, now.mono_us, "ingest",
                         "all payloads can be read again");

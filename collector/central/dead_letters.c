@@ -5,37 +5,50 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/numbers.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define REMEMBERED   256 /* digests of the latest letters */
 #define LETTER_LIMIT (2 * 256 * 1024 + 4096)
 
 struct dead_letters {
     const struct journal_io *io;
-    int fd;
+    char path[FILE_PATH_SIZE];
+    int fd; /* -1: none yet */
     uint64_t size;
-    uint8_t seen[REMEMBERED][SHA256_SIZE];
+    bool full; /* the last one did not fit */
+    uint64_t lost;
+    uint8_t seen[DEAD_LETTERS_REMEMBERED][SHA256_SIZE];
     size_t seen_count;
 };
 
-/* The file's name is durable as well before the first letter counts. */
-static int open_file(struct dead_letters *letters, const char *path)
+/* Opens or makes the file at the path, in place of the one that is open. Its name is durable as
+ * well before the first letter counts. */
+static int open_file(struct dead_letters *letters)
 {
     const struct journal_io *io = letters->io;
     char folder[FILE_PATH_SIZE];
-    int err = path_folder(path, folder);
+    uint64_t size = 0;
+    int fd = -1;
+    int err = path_folder(letters->path, folder);
     if (!err)
-        err = io->open(io->self, path, true, &letters->fd);
+        err = io->open(io->self, letters->path, true, &fd);
     if (err)
         return err;
-    err = io->size(io->self, letters->fd, &letters->size);
+    err = io->size(io->self, fd, &size);
     if (!err)
         err = io->sync_folder(io->self, folder);
-    if (err)
+    if (err) {
+        io->close(io->self, fd);
+        return err;
+    }
+    if (letters->fd >= 0)
         io->close(io->self, letters->fd);
-    return err;
+    letters->fd = fd;
+    letters->size = size;
+    letters->full = false;
+    return 0;
 }
 
 int dead_letters_open_on(const struct journal_io *io, const char *path,
@@ -45,10 +58,15 @@ int dead_letters_open_on(const struct journal_io *io, const char *path,
     if (!letters)
         return message_set(message, ERR_NO_MEMORY, "dead letters: out of memory");
     letters->io = io;
-    int err = open_file(letters, path);
+    letters->fd = -1;
+    int err = text_copy(letters->path, sizeof(letters->path), path);
+    if (err)
+        message_set(message, err, "the path of dead letters is too long");
+    else if ((err = open_file(letters)) != 0)
+        message_errno(message, err, "cannot open %s for dead letters", path);
     if (err) {
         free(letters);
-        return message_errno(message, err, "cannot open %s for dead letters", path);
+        return err;
     }
     *ret_letters = letters;
     return 0;
@@ -70,7 +88,8 @@ void dead_letters_close(struct dead_letters *letters)
 /* Is the same payload kept, among the latest? */
 static bool is_kept(const struct dead_letters *letters, const uint8_t digest[SHA256_SIZE])
 {
-    size_t known = letters->seen_count < REMEMBERED ? letters->seen_count : REMEMBERED;
+    size_t known = letters->seen_count < DEAD_LETTERS_REMEMBERED ? letters->seen_count
+                                                                 : DEAD_LETTERS_REMEMBERED;
     for (size_t i = 0; i < known; i++)
         if (memcmp(letters->seen[i], digest, SHA256_SIZE) == 0)
             return true;
@@ -102,6 +121,44 @@ static void write_letter(struct buffer *out, struct now now, const char *topic, 
     free(hex);
 }
 
+static int append(struct dead_letters *letters, const struct buffer *text)
+{
+    const struct journal_io *io = letters->io;
+    int err = io->pwrite(io->self, letters->fd, text->data, text->len, letters->size);
+    if (!err)
+        err = io->fdatasync(io->self, letters->fd);
+    if (!err)
+        letters->size += text->len;
+    return err;
+}
+
+/* Did somebody move the file away, or empty it? */
+static bool is_moved(const struct dead_letters *letters)
+{
+    const struct journal_io *io = letters->io;
+    uint64_t size = 0;
+    int fd = -1;
+    int err = io->open(io->self, letters->path, false, &fd);
+    if (err)
+        return err == ERR_NOT_FOUND;
+    err = io->size(io->self, fd, &size);
+    io->close(io->self, fd);
+    return !err && size < letters->size;
+}
+
+bool dead_letters_are_full(struct dead_letters *letters)
+{
+    if (letters->full && is_moved(letters))
+        (void)!open_file(letters); /* else it stays full */
+    return letters->full;
+}
+
+static bool has_room(struct dead_letters *letters, size_t len)
+{
+    letters->full = letters->size + len > DEAD_LETTERS_MAX_BYTES;
+    return !dead_letters_are_full(letters);
+}
+
 int dead_letters_add(struct dead_letters *letters, struct now now, const char *topic,
                      const void *payload, size_t len, const char *reason, struct message *message)
 {
@@ -113,19 +170,15 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
     buffer_init(&out, LETTER_LIMIT);
     write_letter(&out, now, topic, payload, len, reason);
     int err = buffer_error(&out) || !out.len ? ERR_NO_MEMORY : 0;
-    const struct journal_io *io = letters->io;
-    if (!err && letters->size + out.len > DEAD_LETTERS_MAX_BYTES)
-        err = ERR_FULL;
-    if (!err)
-        err = io->pwrite(io->self, letters->fd, out.data, out.len, letters->size);
-    if (!err)
-        err = io->fdatasync(io->self, letters->fd);
-    if (!err) {
-        letters->size += out.len;
-        memcpy(letters->seen[letters->seen_count++ % REMEMBERED], digest, SHA256_SIZE);
-    } else
-        message_set(message, err, "a dead letter of %zu bytes from %s was not kept: %s", len, topic,
-                    err_name(err));
+    if (!err && !has_room(letters, out.len))
+        letters->lost++;
+    else if (!err)
+        err = append(letters, &out);
+    if (!err && !letters->full)
+        memcpy(letters->seen[letters->seen_count++ % DEAD_LETTERS_REMEMBERED], digest, SHA256_SIZE);
+    if (err)
+        message_set(message, err, "a dead letter of %zu bytes from %s was not kept in %s: %s", len,
+                    topic, letters->path, err_name(err));
     buffer_release(&out);
     return err;
 }
@@ -133,4 +186,9 @@ int dead_letters_add(struct dead_letters *letters, struct now now, const char *t
 uint64_t dead_letters_written(const struct dead_letters *letters)
 {
     return letters->seen_count;
+}
+
+uint64_t dead_letters_lost(const struct dead_letters *letters)
+{
+    return letters->lost;
 }

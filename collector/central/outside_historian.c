@@ -20,8 +20,15 @@
 #define WAIT_US      (US_PER_S / 5)          /* between looks at the embedded store */
 #define BEHIND_US    (60 * (int64_t)US_PER_S)
 #define SILENCE_US   (60 * (int64_t)US_PER_S)
+#define QUIET_US     (60 * (int64_t)US_PER_S) /* without it, a trouble with samples is over */
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
+
+/* Samples that a store did not keep: a complaint that ends when there were none for a while. */
+struct misfit {
+    struct complaint complaint;
+    int64_t last_us;
+};
 
 struct outside_historian {
     const struct store_config *config;
@@ -31,6 +38,7 @@ struct outside_historian {
     struct line_target target;
     struct line_delivery delivery;
     struct dead_letters *letters;
+    bool letters_full;
     struct target_cursor cursor;
     struct line_store_state state;
     struct backoff backoff;
@@ -43,11 +51,16 @@ struct outside_historian {
     int64_t looked_us;                /* it was found not restarted */
     int64_t waits_us;                 /* for the embedded store, since then; 0: it does not */
     int64_t silent_us; /* since when it does not take what it is sent; 0: it does, or is held */
+    bool heard;        /* it has answered since then */
     bool look_failed;  /* it did not answer when it was last looked at */
+    bool empty;        /* it has nothing of ours, as far as we know */
+    bool created;      /* its database, since it last took something */
     bool told_silence, told_startless;
     enum line_verdict verdict; /* of the last exchange */
-    struct complaint complaint, reading_complaint, cursor_complaint, letters_complaint,
-        thrown_complaint, secret_complaint;
+    struct message answer;     /* … and its words */
+    struct complaint complaint, reading_complaint, cursor_complaint, full_complaint,
+        secret_complaint;
+    struct misfit letters_misfit, old_misfit, thrown_misfit;
 
     pthread_mutex_t lock; /* guards shown */
     struct outside_status status, shown;
@@ -64,16 +77,58 @@ static int add_letter(void *self, const char *line, size_t len, const char *reas
                             message);
 }
 
-/* A line that is set aside again, after a restart of the store, is not written again. */
+static void tell_full(struct outside_historian *historian)
+{
+    int64_t now_us = historian->now.mono_us;
+    historian->status.letters_lost = dead_letters_lost(historian->letters);
+    historian->letters_full = dead_letters_are_full(historian->letters);
+    if (historian->letters_full && !historian->full_complaint.active)
+        complaint_raise(&historian->full_complaint, now_us, "store",
+                        "%s: target-%s.dead-letters.jsonl is full (%d MiB): what is set aside from "
+                        "now on is counted, and not kept. Look why there is so much, then move the "
+                        "file away; a new one is begun",
+                        historian->name, historian->name, DEAD_LETTERS_MAX_BYTES >> 20);
+    else if (!historian->letters_full)
+        complaint_clear(&historian->full_complaint, now_us, "store",
+                        "%s: dead letters are kept again, %llu were not", historian->name,
+                        (unsigned long long)historian->status.letters_lost);
+}
+
+/* A line that is set aside again, after a restart of the store, is not written again while it is
+ * among the latest letters (DEAD_LETTERS_REMEMBERED). */
 static void tell_letters(struct outside_historian *historian)
 {
-    uint64_t count = dead_letters_written(historian->letters) - historian->status.dead_letters;
-    historian->status.dead_letters += count;
-    if (count)
-        complaint_raise(&historian->letters_complaint, historian->now.mono_us, "store",
-                        "%s will never take %llu samples: they are set aside, with the reasons, in "
-                        "target-%s.dead-letters.jsonl",
+    int64_t now_us = historian->now.mono_us;
+    struct misfit *misfit = &historian->letters_misfit;
+    uint64_t count =
+        dead_letters_written(historian->letters) + dead_letters_lost(historian->letters);
+    if (count > historian->status.dead_letters) {
+        historian->status.dead_letters = count;
+        misfit->last_us = now_us;
+        complaint_raise(&misfit->complaint, now_us, "store",
+                        "%s will never take some samples, %llu since the start: they are set "
+                        "aside, with the reasons, in target-%s.dead-letters.jsonl",
                         historian->name, (unsigned long long)count, historian->name);
+    } else if (now_us - misfit->last_us >= QUIET_US)
+        complaint_clear(&misfit->complaint, now_us, "store", "%s: no more samples are set aside",
+                        historian->name);
+    tell_full(historian);
+}
+
+static void tell_too_old(struct outside_historian *historian, uint64_t count)
+{
+    int64_t now_us = historian->now.mono_us;
+    struct misfit *misfit = &historian->old_misfit;
+    historian->status.too_old += count;
+    if (count) {
+        misfit->last_us = now_us;
+        complaint_raise(&misfit->complaint, now_us, "store",
+                        "%s does not keep samples that are older than its retention policy, %llu "
+                        "since the start",
+                        historian->name, (unsigned long long)historian->status.too_old);
+    } else if (now_us - misfit->last_us >= QUIET_US)
+        complaint_clear(&misfit->complaint, now_us, "store", "%s: no more samples are too old",
+                        historian->name);
 }
 
 /* ---- opening ---- */
@@ -116,19 +171,27 @@ static int open_cursor(struct outside_historian *historian, const struct outside
                        struct message *message)
 {
     char path[FILE_PATH_SIZE];
+    struct target_cursor *cursor = &historian->cursor;
+    struct buffer store;
     bool strange = false;
+    buffer_init(&store, TARGET_STORE_SIZE);
+    store_config_identify(options->config, &store);
     int err = make_path(options, "cursor", path, message);
+    if (!err && buffer_error(&store))
+        err = message_set(message, ERR_RANGE, "store %s: its address is too long", historian->name);
     if (!err)
-        err = target_cursor_open(&historian->cursor, path, journal_epoch(options->journal),
+        err = target_cursor_open(cursor, path, journal_epoch(options->journal), buffer_text(&store),
                                  &strange, message);
-    if (!err && historian->cursor.settled > journal_durable(options->journal, 0)) {
-        historian->cursor.settled = historian->cursor.again = 0;
+    buffer_release(&store);
+    if (!err && cursor->settled > journal_durable(options->journal, 0)) {
+        target_cursor_restart(cursor);
         strange = true;
     }
     if (!err && strange)
         log_warn("store",
-                 "%s: %s is damaged or of another journal: everything is written again, which "
-                 "takes its time and does no harm",
+                 "%s: %s is damaged, or of another journal, or of another store (kind, url, "
+                 "database, bucket): everything is written again, which takes its time and does "
+                 "no harm",
                  historian->name, path);
     return err;
 }
@@ -173,6 +236,7 @@ int outside_historian_open(const struct outside_options *options,
         outside_historian_close(historian);
         return err;
     }
+    historian->empty = !historian->cursor.settled;
     historian->shown_delivered = historian->gather.delivered;
     load_secret(historian);
     *ret_historian = historian;
@@ -233,24 +297,34 @@ static bool gather(struct outside_historian *historian)
 static const char *trouble_word(enum line_verdict verdict)
 {
     static const char *const words[] = {
-        [LINE_REFUSED] = "takes_nothing", [LINE_LATER] = "unavailable",
-        [LINE_DENIED] = "denied",         [LINE_NO_DATABASE] = "no_database",
+        [LINE_REFUSED] = "takes_nothing",
+        [LINE_SILENT] = "unavailable",
+        [LINE_BUSY] = "busy",
+        [LINE_UNKEPT] = "letters_unkept",
+        [LINE_DENIED] = "denied",
+        [LINE_NO_DATABASE] = "no_database",
         [LINE_STRANGE] = "not_a_store",
     };
     return (size_t)verdict < sizeof(words) / sizeof(words[0]) && words[verdict] ? words[verdict]
                                                                                 : "";
 }
 
+/* It does not take anything now, and may by itself. */
+static bool is_passing(enum line_verdict verdict)
+{
+    return verdict == LINE_SILENT || verdict == LINE_BUSY;
+}
+
 static void answered(struct outside_historian *historian)
 {
-    if (historian->verdict != LINE_TAKEN && historian->verdict != LINE_LATER)
+    if (historian->verdict != LINE_TAKEN && !is_passing(historian->verdict))
         log_info("store", "%s takes samples again", historian->name);
-    complaint_clear(&historian->complaint, historian->now.mono_us, "store", "%s answers again",
-                    historian->name);
+    complaint_clear(&historian->complaint, historian->now.mono_us, "store",
+                    "%s takes samples again", historian->name);
     historian->verdict = LINE_TAKEN;
     historian->status.trouble = "";
     historian->silent_us = 0;
-    historian->told_silence = false;
+    historian->told_silence = historian->heard = false;
     backoff_reset(&historian->backoff);
 }
 
@@ -261,8 +335,15 @@ static void watch_silence(struct outside_historian *historian)
         historian->now.mono_us - historian->silent_us < SILENCE_US)
         return;
     historian->told_silence = true;
-    log_error("store", "%s has not answered for a minute; its samples wait in the journal. %s",
-              historian->name, line_target_silence_remedy(&historian->target));
+    if (historian->heard)
+        log_error(
+            "store",
+            "%s has taken nothing for a minute, though it did answer; its samples wait in the "
+            "journal. Last: %s. %s",
+            historian->name, historian->answer.text, line_target_busy_remedy(&historian->target));
+    else
+        log_error("store", "%s has not answered for a minute; its samples wait in the journal. %s",
+                  historian->name, line_target_silence_remedy(&historian->target));
 }
 
 static void pause_asking(struct outside_historian *historian, int64_t retry_after_s)
@@ -276,19 +357,22 @@ static void pause_asking(struct outside_historian *historian, int64_t retry_afte
 }
 
 static void refused(struct outside_historian *historian, enum line_verdict verdict,
-                    int64_t retry_after_s, const char *why)
+                    int64_t retry_after_s, const struct message *why)
 {
-    bool held = verdict != LINE_LATER;
-    if (!held) {
+    if (is_passing(verdict)) {
         complaint_raise(&historian->complaint, historian->now.mono_us, "store",
-                        "%s: %s; its samples wait in the journal", historian->name, why);
+                        "%s: %s; its samples wait in the journal", historian->name, why->text);
         if (!historian->silent_us)
             historian->silent_us = historian->now.mono_us;
-    } else if (verdict != historian->verdict)
-        log_error("store", "%s is held up, its samples wait in the journal: %s. %s",
-                  historian->name, why, line_target_remedy(&historian->target, verdict));
-    if (held)
+        historian->heard |= verdict == LINE_BUSY;
+    } else {
+        if (verdict != historian->verdict)
+            log_error("store", "%s is held up, its samples wait in the journal: %s. %s",
+                      historian->name, why->text, line_target_remedy(&historian->target, verdict));
         historian->silent_us = 0;
+        historian->told_silence = historian->heard = false;
+    }
+    historian->answer = *why;
     historian->verdict = verdict;
     historian->status.trouble = trouble_word(verdict);
     historian->in_doubt = true;
@@ -309,15 +393,50 @@ static void restarted(struct outside_historian *historian)
 
 static void watch_thrown_away(struct outside_historian *historian, uint64_t count)
 {
+    int64_t now_us = historian->now.mono_us;
+    struct misfit *misfit = &historian->thrown_misfit;
     if (count > historian->state.thrown_away) {
-        count -= historian->state.thrown_away;
-        historian->status.thrown_away += count;
-        complaint_raise(&historian->thrown_complaint, historian->now.mono_us, "store",
-                        "%s said yes to %llu rows and did not keep them (vm_rows_ignored_total, "
-                        "vm_rows_invalid_total): older than its -retentionPeriod, more than 2 days "
-                        "ahead of its clock, or written by somebody else",
-                        historian->name, (unsigned long long)count);
+        historian->status.thrown_away += count - historian->state.thrown_away;
+        misfit->last_us = now_us;
+        complaint_raise(&misfit->complaint, now_us, "store",
+                        "%s says yes to rows and does not keep them, %llu since the start "
+                        "(vm_rows_ignored_total, vm_rows_invalid_total): older than its "
+                        "-retentionPeriod, more than 2 days ahead of its clock, or written by "
+                        "somebody else",
+                        historian->name, (unsigned long long)historian->status.thrown_away);
+    } else if (now_us - misfit->last_us >= QUIET_US)
+        complaint_clear(&misfit->complaint, now_us, "store", "%s keeps all rows again",
+                        historian->name);
+}
+
+/* What it means that the start cannot be told. `err`: of the exchange. */
+static enum line_verdict verdict_of(int err, const struct line_reply *reply)
+{
+    if (err)
+        return LINE_SILENT;
+    if (reply->status == 401 || reply->status == 403)
+        return LINE_DENIED;
+    return LINE_BUSY;
+}
+
+/* It tells when it was started. */
+static void take_state(struct outside_historian *historian, const struct line_store_state *state)
+{
+    if (historian->state.started[0] && strcmp(historian->state.started, state->started) != 0) {
+        historian->state.thrown_away = 0;
+        restarted(historian);
     }
+    if (historian->state.started[0])
+        watch_thrown_away(historian, state->thrown_away);
+    historian->state = *state;
+}
+
+static void note_startless(struct outside_historian *historian, const struct message *why)
+{
+    if (!historian->told_startless)
+        log_info("store", "%s does not tell since when it runs (%s): believed after a minute",
+                 historian->name, why->text);
+    historian->told_startless = true;
 }
 
 /* Asks the store since when it runs. */
@@ -328,27 +447,17 @@ static void look(struct outside_historian *historian)
     struct line_reply reply = {.body = ""};
     struct line_request request = line_target_start_request(&historian->target);
     struct line_exchange *exchange = &historian->delivery.exchange;
-    int err = exchange->ask(exchange->self, &request, &reply, &why);
-    err = line_target_read_state(&historian->target, err, &reply, &state, &why);
-    if (err == ERR_NOT_FOUND && !historian->state.started[0]) {
-        if (!historian->told_startless)
-            log_info("store", "%s does not tell since when it runs (%s): believed after a minute",
-                     historian->name, why.text);
-        historian->told_startless = true;
-    } else if (err) {
-        bool denied = err == ERR_NOT_FOUND && (reply.status == 401 || reply.status == 403);
-        refused(historian, denied ? LINE_DENIED : LINE_LATER, reply.retry_after_s, why.text);
+    int unheard = exchange->ask(exchange->self, &request, &reply, &why);
+    int err = line_target_read_state(&historian->target, unheard, &reply, &state, &why);
+    if (err && (err != ERR_NOT_FOUND || historian->state.started[0])) {
+        refused(historian, verdict_of(unheard, &reply), reply.retry_after_s, &why);
         historian->look_failed = true;
         return;
-    } else {
-        if (historian->state.started[0] && strcmp(historian->state.started, state.started) != 0) {
-            historian->state.thrown_away = 0;
-            restarted(historian);
-        }
-        if (historian->state.started[0])
-            watch_thrown_away(historian, state.thrown_away);
-        historian->state = state;
     }
+    if (err)
+        note_startless(historian, &why);
+    else
+        take_state(historian, &state);
     if (historian->look_failed)
         answered(historian);
     historian->look_failed = historian->in_doubt = false;
@@ -378,23 +487,57 @@ static void accept(struct outside_historian *historian)
     historian->noted = false;
 }
 
+static void save_cursor(struct outside_historian *historian)
+{
+    struct message message = {""};
+    if (target_cursor_save(&historian->cursor, &message))
+        complaint_raise(&historian->cursor_complaint, historian->now.mono_us, "store", "%s: %s",
+                        historian->name, message.text);
+    else
+        complaint_clear(&historian->cursor_complaint, historian->now.mono_us, "store",
+                        "%s: its cursor is kept again", historian->name);
+}
+
+/* A store without our database has nothing of ours. The cursor says so before there is one again,
+ * whoever makes it. */
+static void begin_anew(struct outside_historian *historian)
+{
+    if (historian->empty)
+        return;
+    log_warn("store", "%s lacks its database: everything is written again", historian->name);
+    historian->empty = true;
+    target_cursor_restart(&historian->cursor);
+    historian->noted = true;
+    save_cursor(historian);
+    line_gather_go_back(&historian->gather, 0);
+}
+
+/* True: it was made, and there is something to be tried again. */
+static bool make_database(struct outside_historian *historian, struct message *why)
+{
+    begin_anew(historian);
+    if (historian->created || historian->cursor.saved)
+        return false;
+    historian->created = !line_delivery_create_database(&historian->delivery, why);
+    return historian->created;
+}
+
 static void deliver(struct outside_historian *historian)
 {
     struct line_delivery *delivery = &historian->delivery;
     struct message why = {""};
     enum line_verdict verdict = line_delivery_run(delivery, &historian->gather.batch, &why);
+    if (verdict == LINE_NO_DATABASE && make_database(historian, &why))
+        return;
     if (verdict != LINE_TAKEN) {
-        refused(historian, verdict, delivery->retry_after_s, why.text);
+        refused(historian, verdict, delivery->retry_after_s, &why);
         return;
     }
     answered(historian);
+    historian->created = historian->empty = false;
     historian->status.points +=
         historian->gather.batch.count - delivery->set_aside - delivery->too_old;
-    historian->status.too_old += delivery->too_old;
-    if (delivery->too_old)
-        complaint_raise(&historian->letters_complaint, historian->now.mono_us, "store",
-                        "%s: %llu samples are older than its retention policy keeps",
-                        historian->name, (unsigned long long)delivery->too_old);
+    tell_too_old(historian, delivery->too_old);
     accept(historian);
 }
 
@@ -427,14 +570,8 @@ static void note_accepted(struct outside_historian *historian)
 
 static void settle(struct outside_historian *historian)
 {
-    struct message message = {""};
     target_cursor_settle(&historian->cursor, historian->looked_us);
-    if (target_cursor_save(&historian->cursor, &message))
-        complaint_raise(&historian->cursor_complaint, historian->now.mono_us, "store", "%s: %s",
-                        historian->name, message.text);
-    else
-        complaint_clear(&historian->cursor_complaint, historian->now.mono_us, "store",
-                        "%s: its cursor is kept again", historian->name);
+    save_cursor(historian);
 }
 
 /* ---- the step ---- */
@@ -461,6 +598,8 @@ static void show(struct outside_historian *historian)
     historian->shown = historian->status;
     historian->shown.moved_stamps = historian->gather.moved;
     historian->shown.up = !historian->status.trouble[0];
+    if (historian->letters_full && historian->shown.up)
+        historian->shown.trouble = "letters_full";
     historian->shown_delivered = historian->gather.delivered;
     pthread_mutex_unlock(&historian->lock);
 }

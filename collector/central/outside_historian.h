@@ -38,12 +38,13 @@ struct outside_status {
     uint64_t lag;          /* journal records to be taken */
     uint64_t points;       /* samples taken; what is written again counts again, here and below */
     uint64_t dead_letters; /* samples set aside */
+    uint64_t letters_lost; /* … of which were not kept, the file being full */
     uint64_t too_old;      /* samples refused by the store's retention */
     uint64_t thrown_away;  /* rows the store said yes to and did not keep, by its own count */
     uint64_t moved_stamps; /* samples that moved to the next free millisecond */
     uint64_t rewinds;      /* restarts of the store that were noticed */
     uint64_t up;           /* 1: it takes what it is sent */
-    const char *trouble;   /* else, in a word: unavailable, denied, no_database … */
+    const char *trouble;   /* "", or in a word: unavailable, busy, denied, no_database … */
 };
 
 MUST_CHECK int outside_historian_open(const struct outside_options *options,

@@ -37,11 +37,6 @@ static const struct config_key store_keys[] = {
     {0},
 };
 
-const char *store_kind_name(enum store_kind kind)
-{
-    return kind_words[kind];
-}
-
 /* ---- which keys a kind has ---- */
 
 #define KIND(kind) (1u << (kind))
@@ -133,6 +128,15 @@ static void print_text(const char *key, const char *text, struct buffer *out)
         return;
     buffer_printf(out, ", %s: ", key);
     config_print_text(text, out);
+}
+
+void store_config_identify(const struct store_config *config, struct buffer *out)
+{
+    buffer_append_text(out, kind_words[config->kind]);
+    print_text("url", config->url, out);
+    print_text("database", config->database, out);
+    print_text("org", config->org, out);
+    print_text("bucket", config->bucket, out);
 }
 
 void store_config_print(const struct store_config *config, struct buffer *out)

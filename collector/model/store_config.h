@@ -27,8 +27,9 @@ struct store_config {
     char ca[FILE_PATH_SIZE];         /* "": the system's authorities */
 };
 
-/* The word for a kind: "influxdb". */
-const char *store_kind_name(enum store_kind kind);
+/* Which store it is, whatever its name and who writes there: kind, url, database or bucket; one
+ * line. */
+void store_config_identify(const struct store_config *config, struct buffer *out);
 
 /* Reads one entry of the list, or complains. Uniqueness is the list's affair. */
 void store_config_read(const struct yaml_tree *tree, const struct yaml_node *node,

@@ -38,16 +38,14 @@ static enum line_verdict ask(struct line_delivery *delivery, const struct line_b
     return verdict == LINE_TOO_OLD ? LINE_TAKEN : verdict;
 }
 
-/* Once. True: try again. */
-static bool create_database(struct line_delivery *delivery, struct message *why)
+int line_delivery_create_database(struct line_delivery *delivery, struct message *why)
 {
-    if (!line_target_can_create(delivery->target) || delivery->create_tried)
-        return false;
-    delivery->create_tried = true;
+    if (!line_target_can_create(delivery->target))
+        return ERR_DENIED;
     struct line_request request = line_target_create_request(delivery->target);
     struct line_reply reply = {.body = ""};
     int err = delivery->exchange.ask(delivery->exchange.self, &request, &reply, why);
-    return !line_target_created(err, &reply, why);
+    return line_target_created(err, &reply, why);
 }
 
 static void push(struct line_delivery *delivery, uint32_t first, uint32_t count)
@@ -96,7 +94,7 @@ static enum line_verdict take_lone(struct line_delivery *delivery, const struct 
                                    uint32_t line, struct message *why)
 {
     if (delivery->taken || (batch->count == 1 && delivery->took_before))
-        return set_aside(delivery, batch, line, why) ? LINE_LATER : LINE_TAKEN;
+        return set_aside(delivery, batch, line, why) ? LINE_UNKEPT : LINE_TAKEN;
     delivery->alone[delivery->alone_count++] = line;
     return ++delivery->dives < delivery->dives_most ? LINE_TAKEN : LINE_REFUSED;
 }
@@ -115,14 +113,12 @@ static enum line_verdict take_answer(struct line_delivery *delivery, const struc
             return take_lone(delivery, batch, range.first, why);
         split(delivery, range);
         return LINE_TAKEN;
-    case LINE_NO_DATABASE:
-        if (!create_database(delivery, why))
-            return LINE_NO_DATABASE;
-        push(delivery, range.first, range.count);
-        return LINE_TAKEN;
     case LINE_TOO_OLD:
-    case LINE_LATER:
+    case LINE_SILENT:
+    case LINE_BUSY:
+    case LINE_UNKEPT:
     case LINE_DENIED:
+    case LINE_NO_DATABASE:
     case LINE_STRANGE:
         break;
     }
@@ -137,7 +133,6 @@ enum line_verdict line_delivery_run(struct line_delivery *delivery, const struct
     delivery->set_aside = delivery->too_old = 0;
     delivery->taken = delivery->dives = delivery->alone_count = 0;
     delivery->begin = delivery->end = 0;
-    delivery->create_tried = false;
     push(delivery, 0, (uint32_t)batch->count);
     while (verdict == LINE_TAKEN && delivery->begin < delivery->end) {
         size_t waiting = delivery->end;

@@ -18,7 +18,7 @@
 /* Where lines go that a store will never take. */
 struct line_letters {
     void *self;
-    /* Keeps one durably, or says why it could not: then the batch is not done. */
+    /* Done with it (0), or says why it could not be kept: then the batch is not done. */
     int (*add)(void *self, const char *line, size_t len, const char *reason,
                struct message *message);
 };
@@ -38,7 +38,6 @@ struct line_delivery {
     uint64_t too_old;      /* refused by the store's retention */
     int64_t retry_after_s; /* as the store asked; 0: it did not */
     /* within a call */
-    bool create_tried;
     size_t taken, dives, begin, end, alone_count;
     uint32_t alone[LINE_BATCH_MAX]; /* refused alone, while nothing was taken yet */
     /* begin..end: still to be tried. A line is split off once, and waits alone once. */
@@ -50,10 +49,15 @@ void line_delivery_init(struct line_delivery *delivery, const struct line_target
 
 /*
  * LINE_TAKEN: all of it is stored or set aside (see set_aside and too_old). Else nothing is decided
- * and `why` tells: LINE_LATER; or held until a person mends it: LINE_DENIED, LINE_NO_DATABASE,
- * LINE_STRANGE, LINE_REFUSED (nothing of it is taken). The batch has at least one line.
+ * and `why` tells: LINE_SILENT, LINE_BUSY; or held until a person mends it: LINE_DENIED,
+ * LINE_NO_DATABASE, LINE_STRANGE, LINE_REFUSED (nothing of it is taken), LINE_UNKEPT. The batch has
+ * at least one line.
  */
 MUST_CHECK enum line_verdict line_delivery_run(struct line_delivery *delivery,
                                                const struct line_batch *batch, struct message *why);
+
+/* Makes the database where that can be done; else, or where the store says no, ERR_DENIED and why.
+ * Others: no answer. */
+MUST_CHECK int line_delivery_create_database(struct line_delivery *delivery, struct message *why);
 
 #endif

@@ -15,7 +15,7 @@
 struct kind {
     const char *write_path, *start_path;
     bool with_text;
-    const char *no_database, *silence;
+    const char *no_database, *silence, *busy;
 };
 
 static const struct kind kinds[] = {
@@ -23,15 +23,20 @@ static const struct kind kinds[] = {
         {"/write?precision=ms&db=", "/debug/vars", true,
          "make the database, or give the user the right to make it (GRANT ALL)",
          "if it does not get beyond \"Open store (start)\" after a power cut, its series file is "
-         "damaged: stop it, move data/DATABASE/_series aside, keep that copy, start it again"},
+         "damaged: stop it, move data/DATABASE/_series aside, keep that copy, start it again",
+         "its own log says why: a full disk, a limit of its own (max-concurrent-write-limit, "
+         "cache-max-memory-size), or too little of a machine"},
     [STORE_VICTORIAMETRICS] =
         {"/write?precision=ms", "/metrics", false,
          "is the url that of VictoriaMetrics itself, without a path?",
          "is it running? its own log says why it does not start; a full disk or a damaged part "
-         "under its storage folder is named there: stop it, move that part aside, start it again"},
+         "under its storage folder is named there: stop it, move that part aside, start it again",
+         "its own log says why: a full disk (-storage.minFreeDiskSpaceBytes), too many series, or "
+         "too little of a machine"},
     [STORE_INFLUXDB2] = {"/api/v2/write?precision=ms&org=", NULL, true,
                          "make the bucket, or correct `org` and `bucket` in central.yaml",
-                         "is it running, and is the url right?"},
+                         "is it running, and is the url right?",
+                         "its own log says why; a hosted one may limit how much is written"},
 };
 
 static const struct kind *kind_of(const struct line_target *target)
@@ -192,7 +197,7 @@ enum line_verdict line_target_judge(const struct line_target *target, int err,
     if (err == ERR_INVALID || err == ERR_RANGE)
         return LINE_STRANGE;
     if (err)
-        return LINE_LATER;
+        return LINE_SILENT;
     tell(reply, why);
     switch (reply->status) {
     case 200:
@@ -210,9 +215,9 @@ enum line_verdict line_target_judge(const struct line_target *target, int err,
         return LINE_TOO_LARGE;
     case 408:
     case 429:
-        return LINE_LATER;
+        return LINE_BUSY;
     default:
-        return reply->status >= 500 ? LINE_LATER : LINE_STRANGE;
+        return reply->status >= 500 ? LINE_BUSY : LINE_STRANGE;
     }
 }
 
@@ -261,7 +266,7 @@ int line_target_read_state(const struct line_target *target, int err,
 {
     struct line_store_state state = {.thrown_away = 0};
     if (err)
-        return err;
+        return err == ERR_AGAIN || err == ERR_NOT_FOUND ? ERR_IO : err;
     tell(reply, why);
     if (reply->status != 200)
         return reply->status >= 500 || reply->status == 429 ? ERR_AGAIN : ERR_NOT_FOUND;
@@ -300,10 +305,13 @@ const char *line_target_remedy(const struct line_target *target, enum line_verdi
                "of `" LINE_MEASUREMENT "` there (SHOW FIELD KEYS) and look at its own log";
     case LINE_STRANGE:
         return "is the url in central.yaml that of the store?";
+    case LINE_UNKEPT:
+        return "make room on the disk of `data`, or correct its rights";
     case LINE_TAKEN:
     case LINE_TOO_OLD:
     case LINE_TOO_LARGE:
-    case LINE_LATER:
+    case LINE_SILENT:
+    case LINE_BUSY:
         break;
     }
     return "";
@@ -312,4 +320,9 @@ const char *line_target_remedy(const struct line_target *target, enum line_verdi
 const char *line_target_silence_remedy(const struct line_target *target)
 {
     return kind_of(target)->silence;
+}
+
+const char *line_target_busy_remedy(const struct line_target *target)
+{
+    return kind_of(target)->busy;
 }

@@ -51,7 +51,9 @@ enum line_verdict {
     LINE_TOO_OLD,     /* taken, but for lines older than the store keeps: they are gone there */
     LINE_REFUSED,     /* a line in it is not good, or none of them */
     LINE_TOO_LARGE,   /* too much at once */
-    LINE_LATER,       /* not now: all of it again */
+    LINE_SILENT,      /* no answer: all of it again */
+    LINE_BUSY,        /* it answers, and takes nothing now: all of it again */
+    LINE_UNKEPT,      /* a line that it refuses could not be set aside here: all of it again */
     LINE_DENIED,      /* user, password or token are not accepted */
     LINE_NO_DATABASE, /* there is nowhere to write to */
     LINE_STRANGE,     /* no answer of such a store: is it one? */
@@ -99,7 +101,7 @@ struct line_store_state {
 /* Is there a request for it? */
 bool line_target_tells_start(const struct line_target *target);
 struct line_request line_target_start_request(const struct line_target *target);
-/* ERR_NOT_FOUND: it answers, and does not tell. Others: no answer. */
+/* ERR_NOT_FOUND: it answers, and does not tell. ERR_AGAIN: it is busy. Others: no answer. */
 MUST_CHECK int line_target_read_state(const struct line_target *target, int err,
                                       const struct line_reply *reply,
                                       struct line_store_state *ret_state, struct message *why);
@@ -107,7 +109,8 @@ MUST_CHECK int line_target_read_state(const struct line_target *target, int err,
 /* What a person should do about a verdict that holds everything up; "" for others. */
 const char *line_target_remedy(const struct line_target *target, enum line_verdict verdict);
 
-/* And about a store that has not answered for a minute. */
+/* And about a store that has not answered for a minute; or has answered, and took nothing. */
 const char *line_target_silence_remedy(const struct line_target *target);
+const char *line_target_busy_remedy(const struct line_target *target);
 
 #endif

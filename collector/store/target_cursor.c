@@ -7,14 +7,14 @@
 
 #include <string.h>
 
-#define FILE_LIMIT 256
+#define FILE_LIMIT (TARGET_STORE_SIZE + 256)
 #define SLOT_US    1000000 /* notes lie that far apart */
 
 /* The file's whole text: what is read must be equal to it. */
-static void write_text(const char *epoch, uint64_t settled, struct buffer *out)
+static void write_text(const struct target_cursor *cursor, uint64_t settled, struct buffer *out)
 {
-    buffer_printf(out, "chengmai cursor 1\njournal %s\nsettled %llu\n", epoch,
-                  (unsigned long long)settled);
+    buffer_printf(out, "chengmai cursor 2\njournal %s\nsettled %llu\nstore %s\n", cursor->epoch,
+                  (unsigned long long)settled, cursor->store);
     buffer_printf(out, "check %08x\n", (unsigned)crc32c(0, out->data, out->len));
 }
 
@@ -31,20 +31,21 @@ static bool read_settled(const struct buffer *text, uint64_t *ret_settled)
 }
 
 int target_cursor_open(struct target_cursor *cursor, const char *path, const char *epoch,
-                       bool *ret_strange, struct message *message)
+                       const char *store, bool *ret_strange, struct message *message)
 {
     struct buffer found, right;
     uint64_t settled = 0;
     *cursor = (struct target_cursor){.settled = 0};
     if (text_copy(cursor->path, sizeof(cursor->path), path) ||
-        text_copy(cursor->epoch, sizeof(cursor->epoch), epoch))
-        return message_set(message, ERR_RANGE, "the path of a cursor is too long");
+        text_copy(cursor->epoch, sizeof(cursor->epoch), epoch) ||
+        text_copy(cursor->store, sizeof(cursor->store), store))
+        return message_set(message, ERR_RANGE, "the path of a cursor or its store is too long");
     buffer_init(&found, FILE_LIMIT);
     buffer_init(&right, FILE_LIMIT);
     int err = file_read(path, &found, NULL);
     bool good = !err && read_settled(&found, &settled);
     if (good)
-        write_text(epoch, settled, &right);
+        write_text(cursor, settled, &right);
     good = good && found.len == right.len && memcmp(found.data, right.data, right.len) == 0;
     if (good)
         cursor->settled = cursor->again = cursor->saved = settled;
@@ -92,13 +93,19 @@ uint64_t target_cursor_rewind(struct target_cursor *cursor)
     return cursor->again;
 }
 
+void target_cursor_restart(struct target_cursor *cursor)
+{
+    cursor->settled = cursor->again = 0;
+    cursor->count = 0;
+}
+
 int target_cursor_save(struct target_cursor *cursor, struct message *message)
 {
     struct buffer text;
     if (cursor->settled == cursor->saved)
         return 0;
     buffer_init(&text, FILE_LIMIT);
-    write_text(cursor->epoch, cursor->settled, &text);
+    write_text(cursor, cursor->settled, &text);
     int err = buffer_error(&text);
     if (!err)
         err = file_write(cursor->path, text.data, text.len, 0600, message);

@@ -5,8 +5,8 @@
  * the store everything is written again from where the cursor stood a minute earlier, after one of
  * ours from the cursor. To write a sample again does no harm.
  *
- * The file is replaced in one step. One that is missing, torn, or of another journal means: from
- * the beginning. Owned by one thread.
+ * The file is replaced in one step. One that is missing, torn, of another journal or of another
+ * store means: from the beginning. Owned by one thread.
  */
 #ifndef STORE_TARGET_CURSOR_H
 #define STORE_TARGET_CURSOR_H
@@ -22,6 +22,7 @@
 
 #define TARGET_BELIEVED_US (60 * INT64_C(1000000))
 #define TARGET_NOTES_MAX   256
+#define TARGET_STORE_SIZE  2048
 
 /* Everything up to `position` was taken by then. */
 struct target_note {
@@ -32,6 +33,7 @@ struct target_note {
 struct target_cursor {
     char path[FILE_PATH_SIZE];
     char epoch[EPOCH_SIZE];                     /* of the journal */
+    char store[TARGET_STORE_SIZE];              /* which store it is: a line of text */
     uint64_t settled;                           /* believed */
     uint64_t again;                             /* where it stood a minute earlier */
     uint64_t saved;                             /* in the file */
@@ -39,10 +41,10 @@ struct target_cursor {
     size_t count;
 };
 
-/* Reads the file at `path`. `ret_strange`: there is one, and it is not this journal's cursor. Only
- * a path that is too long fails (ERR_RANGE). */
+/* Reads the file at `path`. `ret_strange`: there is one, and it is not the cursor of this journal
+ * and this store. Only a text that is too long fails (ERR_RANGE). */
 MUST_CHECK int target_cursor_open(struct target_cursor *cursor, const char *path, const char *epoch,
-                                  bool *ret_strange, struct message *message);
+                                  const char *store, bool *ret_strange, struct message *message);
 
 /* The store has taken everything up to `position`, at `now_us` or before. */
 void target_cursor_note(struct target_cursor *cursor, uint64_t position, int64_t now_us);
@@ -52,6 +54,9 @@ void target_cursor_settle(struct target_cursor *cursor, int64_t looked_us);
 
 /* The store was restarted: forgets what is not believed. Goes on behind what it returns. */
 uint64_t target_cursor_rewind(struct target_cursor *cursor);
+
+/* The store has nothing of ours: goes on at the beginning. */
+void target_cursor_restart(struct target_cursor *cursor);
 
 /* Makes it durable where it has moved. */
 MUST_CHECK int target_cursor_save(struct target_cursor *cursor, struct message *message);

@@ -8,8 +8,10 @@
 
 #include "base/crypto.h"
 #include "base/files.h"
+#include "central/dead_letters.h"
 #include "model/record.h"
 #include "tests/unit/support/db_folder.h"
+#include "tests/unit/support/log_capture.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -49,6 +51,8 @@ struct bed {
     unsigned incarnation;
     bool down;
     int busy; /* writes to be answered with 503 */
+    bool no_database, may_not_create, never_late;
+    const char *refused; /* lines with this text in them, by 400 */
     /* what was appended */
     char birth[BIRTH_SIZE];
     struct record_data *data;
@@ -97,7 +101,8 @@ static void take_lines(struct bed *bed, const char *at, size_t len)
         snprintf(row.key, sizeof(row.key), "%.*s%.*s", (int)(space - at), at, (int)(next - stamp),
                  stamp);
         snprintf(row.rest, sizeof(row.rest), "%.*s", (int)(stamp - space), space);
-        put_row(bed, &row);
+        if (!bed->refused || !strstr(row.key, bed->refused))
+            put_row(bed, &row);
         at = next + 1;
     }
 }
@@ -130,16 +135,35 @@ static int ask(void *self, const struct line_request *request, struct line_reply
         *reply = (struct line_reply){.status = 200, .body = metrics};
         return 0;
     }
+    if (strstr(request->url, "/debug/vars")) {
+        snprintf(metrics, sizeof(metrics), "{\"started\":\"%u\"}", bed->incarnation);
+        *reply = (struct line_reply){.status = 200, .body = metrics};
+        return 0;
+    }
+    if (strstr(request->url, "/query")) {
+        bed->no_database &= bed->may_not_create;
+        *reply = (struct line_reply){.status = bed->may_not_create ? 403 : 200, .body = "{}"};
+        return 0;
+    }
+    if (bed->no_database) {
+        *reply = (struct line_reply){.status = 404, .body = "database not found"};
+        return 0;
+    }
     bed->writes++;
     if (bed->busy) {
         bed->busy--;
         reply->status = 503;
+        reply->body = "cache is full";
         reply->retry_after_s = 2;
         return 0;
     }
     take_lines(bed, request->body, request->len);
+    if (bed->refused && memmem(request->body, request->len, bed->refused, strlen(bed->refused))) {
+        *reply = (struct line_reply){.status = 400, .body = "partial write"};
+        return 0;
+    }
     /* Taken, and the answer is lost. */
-    return chance(bed, 16) ? 0 : message_set(message, ERR_TIMEOUT, "too late");
+    return bed->never_late || chance(bed, 16) ? 0 : message_set(message, ERR_TIMEOUT, "too late");
 }
 
 /* ---- the centre ---- */
@@ -478,6 +502,165 @@ static void silence_is_told_and_outlived(void **state)
     end(bed);
 }
 
+static void to_answer_and_refuse_is_not_silence(void **state)
+{
+    (void)state;
+    struct bed *bed = calloc(1, sizeof(*bed));
+    struct log_capture log;
+    begin(bed, 11);
+    bed->busy = 1000;
+    append_data(bed, 100);
+    commit(bed);
+    log_capture_begin(&log);
+    for (int n = 0; n < 200; n++)
+        step(bed);
+    int silent = log_capture_count(&log, "not answered"),
+        refusing = log_capture_count(&log, "Last: it answered 503: cache is full");
+    log_capture_end(&log);
+    assert_int_equal(silent, 0);
+    assert_int_equal(refusing, 1);
+    assert_string_equal(status_of(bed).trouble, "busy");
+    bed->busy = 0;
+    wait_all(bed, 11);
+    assert_string_equal(status_of(bed).trouble, "");
+    end(bed);
+}
+
+/* Until every line is taken or set aside. */
+static void wait_taken(struct bed *bed)
+{
+    for (int n = 0; n < 400 && status_of(bed).lag; n++)
+        step(bed);
+    assert_int_equal(status_of(bed).lag, 0);
+}
+
+static void a_full_file_of_dead_letters_holds_nothing_up(void **state)
+{
+    (void)state;
+    struct bed *bed = calloc(1, sizeof(*bed));
+    struct log_capture log;
+    char path[FILE_PATH_SIZE], away[FILE_PATH_SIZE];
+    begin(bed, 12);
+    assert_int_equal(path_join(bed->folder, "target-vm.dead-letters.jsonl", path), 0);
+    assert_int_equal(path_join(bed->folder, "away", away), 0);
+    assert_int_equal(truncate(path, DEAD_LETTERS_MAX_BYTES - 10), 0);
+    outside_historian_close(bed->outside);
+    open_outside(bed);
+    bed->refused = "p3";
+    bed->never_late = true;
+    log_capture_begin(&log);
+    for (int n = 0; n < 5; n++) {
+        append_data(bed, 100);
+        commit(bed);
+        wait_taken(bed);
+    }
+    int told = log_capture_count(&log, "is full"), silent = log_capture_count(&log, "not answered");
+    log_capture_end(&log);
+    struct outside_status status = status_of(bed);
+    assert_int_equal(told, 1);
+    assert_int_equal(silent, 0);
+    assert_string_equal(status.trouble, "letters_full");
+    assert_int_equal(status.up, 1);
+    assert_true(status.letters_lost > 0 && status.letters_lost == status.dead_letters);
+    assert_true(bed->row_count + status.letters_lost >= bed->total);
+    assert_int_equal(rename(path, away), 0); /* as was told */
+    append_data(bed, 100);
+    commit(bed);
+    wait_taken(bed);
+    assert_string_equal(status_of(bed).trouble, "");
+    assert_true(status_of(bed).dead_letters > status_of(bed).letters_lost);
+    end(bed);
+}
+
+static void begin_influx(struct bed *bed, uint64_t seed)
+{
+    begin(bed, seed);
+    outside_historian_close(bed->outside);
+    bed->config.kind = STORE_INFLUXDB;
+    snprintf(bed->config.database, sizeof(bed->config.database), "chengmai");
+    open_outside(bed);
+}
+
+static void believe(struct bed *bed)
+{
+    for (int n = 0; n < 300; n++)
+        step(bed);
+}
+
+/* All of it is gone: of lines and of the database. */
+static void lose_disk(struct bed *bed)
+{
+    memset(bed->rows, 0, SLOTS * sizeof(*bed->rows));
+    bed->row_count = 0;
+    bed->no_database = true;
+}
+
+static void a_store_that_lost_its_disk_is_refilled(void **state)
+{
+    (void)state;
+    for (int with_us = 0; with_us < 2; with_us++) {
+        struct bed *bed = calloc(1, sizeof(*bed));
+        begin_influx(bed, 13);
+        append_data(bed, 200);
+        commit(bed);
+        wait_all(bed, 13);
+        believe(bed);
+        lose_disk(bed);
+        if (with_us) {
+            outside_historian_close(bed->outside);
+            open_outside(bed);
+        }
+        append_data(bed, 20);
+        commit(bed);
+        wait_all(bed, 13);
+        assert_int_equal(bed->row_count, 220);
+        end(bed);
+    }
+}
+
+static void a_database_that_a_person_makes_is_filled_from_the_beginning(void **state)
+{
+    (void)state;
+    struct bed *bed = calloc(1, sizeof(*bed));
+    begin_influx(bed, 14);
+    append_data(bed, 200);
+    commit(bed);
+    wait_all(bed, 14);
+    believe(bed);
+    lose_disk(bed);
+    bed->may_not_create = true;
+    append_data(bed, 20);
+    commit(bed);
+    for (int n = 0; n < 20; n++)
+        step(bed);
+    assert_string_equal(status_of(bed).trouble, "no_database");
+    outside_historian_close(bed->outside); /* what is to be done is not forgotten */
+    bed->no_database = false;
+    open_outside(bed);
+    wait_all(bed, 14);
+    end(bed);
+}
+
+static void another_database_under_the_name_is_filled_from_the_beginning(void **state)
+{
+    (void)state;
+    struct bed *bed = calloc(1, sizeof(*bed));
+    begin_influx(bed, 15);
+    append_data(bed, 200);
+    commit(bed);
+    wait_all(bed, 15);
+    believe(bed);
+    outside_historian_close(bed->outside);
+    lose_disk(bed);
+    bed->no_database = false;
+    snprintf(bed->config.database, sizeof(bed->config.database), "second");
+    open_outside(bed);
+    append_data(bed, 20);
+    commit(bed);
+    wait_all(bed, 15);
+    end(bed);
+}
+
 static void births_before_the_walk_come_from_the_embedded_store(void **state)
 {
     (void)state;
@@ -552,6 +735,11 @@ int main(void)
         cmocka_unit_test(a_restart_is_noticed_without_a_failing_write),
         cmocka_unit_test(what_is_believed_is_not_written_again),
         cmocka_unit_test(silence_is_told_and_outlived),
+        cmocka_unit_test(to_answer_and_refuse_is_not_silence),
+        cmocka_unit_test(a_full_file_of_dead_letters_holds_nothing_up),
+        cmocka_unit_test(a_store_that_lost_its_disk_is_refilled),
+        cmocka_unit_test(a_database_that_a_person_makes_is_filled_from_the_beginning),
+        cmocka_unit_test(another_database_under_the_name_is_filled_from_the_beginning),
         cmocka_unit_test(what_a_crash_reserved_is_not_waited_for),
         cmocka_unit_test(births_before_the_walk_come_from_the_embedded_store),
     };

@@ -167,6 +167,7 @@ static void a_silent_influxdb_may_have_a_damaged_series_file(void **state)
     assert_int_equal(line_target_init(&target, &config, NULL), 0);
     assert_non_null(strstr(line_target_silence_remedy(&target), "_series"));
     assert_non_null(strstr(line_target_silence_remedy(&target), "keep that copy"));
+    assert_null(strstr(line_target_busy_remedy(&target), "_series"));
 }
 
 int main(void)

@@ -14,6 +14,7 @@
 
 #define EPOCH "0123456789abcdef0123456789abcdef"
 #define OTHER "ffffffffffffffff0123456789abcdef"
+#define STORE "influxdb, url: \"http://h:8086\", database: \"chengmai\""
 #define S     INT64_C(1000000)
 
 static const char *path_of(void **state)
@@ -24,7 +25,7 @@ static const char *path_of(void **state)
 static void open_at(struct target_cursor *cursor, void **state, uint64_t settled, bool strange)
 {
     bool found = !strange;
-    assert_int_equal(target_cursor_open(cursor, path_of(state), EPOCH, &found, NULL), 0);
+    assert_int_equal(target_cursor_open(cursor, path_of(state), EPOCH, STORE, &found, NULL), 0);
     assert_int_equal(cursor->settled, settled);
     assert_int_equal(cursor->again, settled);
     assert_int_equal(found, strange);
@@ -140,9 +141,40 @@ static void another_journal_begins_at_its_beginning(void **state)
     target_cursor_note(&cursor, 77, 0);
     target_cursor_settle(&cursor, 60 * S);
     save(&cursor);
-    assert_int_equal(target_cursor_open(&cursor, path_of(state), OTHER, &strange, NULL), 0);
+    assert_int_equal(target_cursor_open(&cursor, path_of(state), OTHER, STORE, &strange, NULL), 0);
     assert_true(strange);
     assert_int_equal(cursor.settled, 0);
+}
+
+static void another_store_begins_at_the_beginning(void **state)
+{
+    struct target_cursor cursor;
+    bool strange = false;
+    open_at(&cursor, state, 0, false);
+    target_cursor_note(&cursor, 77, 0);
+    target_cursor_settle(&cursor, 60 * S);
+    save(&cursor);
+    assert_int_equal(target_cursor_open(&cursor, path_of(state), EPOCH,
+                                        "influxdb, url: \"http://h:8086\", database: \"other\"",
+                                        &strange, NULL),
+                     0);
+    assert_true(strange);
+    assert_int_equal(cursor.settled, 0);
+}
+
+static void a_store_that_lost_all_begins_anew_for_good(void **state)
+{
+    struct target_cursor cursor;
+    open_at(&cursor, state, 0, false);
+    target_cursor_note(&cursor, 77, 0);
+    target_cursor_settle(&cursor, 60 * S);
+    save(&cursor);
+    target_cursor_note(&cursor, 99, 61 * S);
+    target_cursor_restart(&cursor);
+    target_cursor_settle(&cursor, 500 * S);
+    assert_int_equal(cursor.settled, 0);
+    save(&cursor);
+    open_at(&cursor, state, 0, false);
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, db_folder_setup, db_folder_teardown)
@@ -156,6 +188,8 @@ int main(void)
         TEST(it_survives_in_its_file),
         TEST(what_is_not_the_cursor_means_the_beginning),
         TEST(another_journal_begins_at_its_beginning),
+        TEST(another_store_begins_at_the_beginning),
+        TEST(a_store_that_lost_all_begins_anew_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
