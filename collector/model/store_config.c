@@ -1,6 +1,10 @@
 #include "model/store_config.h"
 
+#include "base/numbers.h"
+#include "base/sockets.h"
+
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const kind_words[] = {"embedded", "influxdb", "victoriametrics", "influxdb2",
@@ -74,26 +78,76 @@ static void check_keys(const struct yaml_tree *tree, const struct yaml_node *nod
 
 /* ---- its address ---- */
 
-static bool is_this_machine(const char *host)
+/* HOST[:PORT], up to '/' or the end. */
+struct place {
+    size_t host_len;
+    uint64_t port; /* 0: not named */
+};
+
+/* Is it a whole address, not a name? */
+static bool read_address(const char *host, size_t len, struct endpoint *ret_endpoint)
 {
-    size_t len = strcspn(host, ":/");
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-           (len == 9 && strncmp(host, "localhost", 9) == 0);
+    char text[80];
+    snprintf(text, sizeof(text), "%.*s:1", (int)len, host);
+    return len < sizeof(text) - 2 && !endpoint_parse(text, ret_endpoint);
+}
+
+static size_t host_length(const char *text)
+{
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    struct endpoint endpoint;
+    if (text[0] != '[')
+        return strspn(text, letters);
+    size_t len = strcspn(text, "]") + 1;
+    return len <= strlen(text) && read_address(text, len, &endpoint) ? len : 0;
+}
+
+static int parse_place(const char *text, struct place *ret_place)
+{
+    struct place place = {.host_len = host_length(text)};
+    const char *at = text + place.host_len;
+    if (!place.host_len)
+        return ERR_INVALID;
+    if (*at == ':') {
+        char digits[8] = "";
+        size_t len = strcspn(++at, "/");
+        memcpy(digits, at, len < sizeof(digits) ? len : 0);
+        if (parse_u64(digits, 1, UINT16_MAX, &place.port))
+            return ERR_INVALID;
+        at += len;
+    }
+    if (*at && *at != '/')
+        return ERR_INVALID;
+    *ret_place = place;
+    return 0;
+}
+
+/* A name may lead anywhere, but for localhost: only a whole address tells. */
+static bool is_this_machine(const char *host, const struct place *place)
+{
+    struct endpoint endpoint;
+    if (place->host_len == strlen("localhost") && strncmp(host, "localhost", place->host_len) == 0)
+        return true;
+    return read_address(host, place->host_len, &endpoint) &&
+           (strncmp(endpoint.host, "127.", 4) == 0 || strcmp(endpoint.host, "::1") == 0);
 }
 
 static void check_url(const struct yaml_tree *tree, const struct yaml_node *node,
                       struct store_config *config, struct config_errors *errors)
 {
     const struct yaml_node *key = yaml_member(node, "url");
+    struct place place;
     bool tls = strncmp(config->url, "https://", 8) == 0;
+    bool http = strncmp(config->url, "http://", 7) == 0;
     const char *host = config->url + (tls ? 8 : 7);
     bool secret = config->password_file[0] || config->token_file[0];
-    if ((!tls && strncmp(config->url, "http://", 7) != 0) || !host[0] || strpbrk(host, "@?# "))
+    if ((!tls && !http) || parse_place(host, &place) || strpbrk(host, "@?# "))
         yaml_complain(tree, key, errors,
                       "'%.60s'; expected http://HOST:PORT or https://HOST:PORT, and nothing of a "
                       "user or a query",
                       config->url);
-    else if (!tls && secret && !is_this_machine(host))
+    else if (!tls && secret && !is_this_machine(host, &place))
         yaml_complain(tree, key, errors,
                       "http:// is not encrypted: a password or token goes over https://, or to "
                       "this machine");

@@ -7,9 +7,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-bin=$PWD/${BIN:-build/bin}
-run=$PWD/${RUN_DIR:-${BUILD:-build}/run}
-web=$PWD/${BUILD:-build}/web
+whole() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+bin=$(whole "${BIN:-build/bin}")
+run=$(whole "${RUN_DIR:-${BUILD:-build}/run}")
+web=$(whole "${BUILD:-build}/web")
 demo=$PWD/config/demo
 edges=(leachate transfer gas)
 store=${STORE:-embedded}
@@ -153,7 +154,12 @@ readers_done() {
     done
 }
 # Killed, a store may have forgotten what it had said yes to: that is written to it again.
-store_has_all() { [ "$(store_count)" = "$(metric chengmai_samples_stored_total)" ]; }
+store_has_all() {
+    local there here
+    there=$(store_count) || true
+    here=$(metric chengmai_samples_stored_total) || true
+    [[ $there =~ ^[0-9]+$ && $there = "$here" ]]
+}
 
 plants_listen() { [ "$(grep -c 'listens on port' "$run/log/sim.log" 2>/dev/null)" -ge 3 ]; }
 

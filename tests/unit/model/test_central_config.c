@@ -180,6 +180,66 @@ static void outside_stores_stand_beside_the_embedded_one(void **state)
     end(&run);
 }
 
+/* A store with a secret, or without. */
+static bool is_good_url(const char *url, bool secret)
+{
+    char text[400];
+    struct run run;
+    snprintf(text, sizeof(text), HEAD "stores: [{kind: influxdb, url: \"%s\"%s}]\n", url,
+             secret ? ", user: u, password_file: p" : "");
+    begin(&run, text);
+    bool good = run.errors.count == 0;
+    end(&run);
+    return good;
+}
+
+static void a_secret_goes_in_clear_to_this_machine_only(void **state)
+{
+    (void)state;
+    static const char *const here[] = {"127.0.0.1",  "127.1.2.3:8086", "localhost",
+                                       "[::1]:8086", "localhost:1/x",  "127.0.0.1/x"};
+    static const char *const elsewhere[] = {"127.0.0.1.example.com:8086",
+                                            "127.example.com",
+                                            "localhost.example.com",
+                                            "[::1234]",
+                                            "localhostx",
+                                            "10.0.0.1",
+                                            "[::2]:80",
+                                            "127.0.0.1e"};
+    char url[100];
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+        snprintf(url, sizeof(url), "http://%s", here[i]);
+        assert_true(is_good_url(url, true));
+    }
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+        snprintf(url, sizeof(url), "http://%s", elsewhere[i]);
+        assert_false(is_good_url(url, true));
+        assert_true(is_good_url(url, false));
+        snprintf(url, sizeof(url), "https://%s", elsewhere[i]);
+        assert_true(is_good_url(url, true));
+    }
+}
+
+static void hosts_and_ports_of_stores_are_read_strictly(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "a:99999", "a:0", "a:",     "a:8086x", "a:+80", "a:80:80", ":8086",    "/x",
+        "[::1",    "[]",  "[::1]x", "::1",     "a\\b",  "a\tb",    "[a.b]:80", "a:000000000000080"};
+    static const char *const good[] = {"a", "a:1", "a:65535", "a_b.c-d:80/p/q", "[fe80::1]:80/"};
+    char url[100];
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(url, sizeof(url), "http://%s", bad[i]);
+        if (is_good_url(url, false))
+            fail_msg("%s is taken", url);
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        snprintf(url, sizeof(url), "http://%s", good[i]);
+        if (!is_good_url(url, false))
+            fail_msg("%s is not taken", url);
+    }
+}
+
 static void mistakes_in_stores_point_at_their_place(void **state)
 {
     (void)state;
@@ -230,6 +290,8 @@ int main(void)
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
         cmocka_unit_test(mistakes_point_at_their_place),
         cmocka_unit_test(outside_stores_stand_beside_the_embedded_one),
+        cmocka_unit_test(a_secret_goes_in_clear_to_this_machine_only),
+        cmocka_unit_test(hosts_and_ports_of_stores_are_read_strictly),
         cmocka_unit_test(mistakes_in_stores_point_at_their_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
