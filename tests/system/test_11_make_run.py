@@ -15,7 +15,7 @@ RUNNER = harness.ROOT / "config" / "demo" / "run.sh"
 
 @pytest.fixture
 def run_folder():
-    """Below the tree, since the runner's folders are named from there."""
+    """Below the tree, so that the runner may be given folders that are named from there."""
     folder = harness.BUILD / f"run-test-{os.getpid()}"
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -71,10 +71,24 @@ def test_a_duration_that_cannot_be_read_is_refused(run_folder):
     assert log.returncode == 2 and "soon" in log.stderr
 
 
+@pytest.mark.parametrize("there, here, agree", [
+    ("12", "12", True), ("12", "13", False), ("", "", False), ("", "0", False), ("0", "0", True)])
+def test_a_store_agrees_by_numbers_only(there, here, agree):
+    """Two questions that fail have equal answers too."""
+    text = RUNNER.read_text("utf-8")
+    rule = text[text.index("store_has_all() {"):]
+    rule = rule[:rule.index("\n}\n") + 3]
+    asked = subprocess.run(["bash", "-c", f"store_count() {{ echo '{there}'; }}; metric() {{ echo '{here}'; }}\n"
+                            f"{rule}store_has_all"], timeout=30, check=False)
+    assert asked.returncode == (0 if agree else 1)
+
+
 def test_ctrl_c_stops_all_of_it(run_folder, place):
-    """As the terminal sends it: to the whole foreground group."""
-    runner = place.add(harness.Child(place.folder, "runner", [RUNNER], environment(run_folder))).start()
+    """As the terminal sends it: to the whole foreground group. Folders may be named whole."""
+    whole = environment(run_folder, BIN=str(harness.BIN), BUILD=str(harness.BUILD), RUN_DIR=str(run_folder))
+    runner = place.add(harness.Child(place.folder, "runner", [RUNNER], whole)).start()
     runner.wait_line("Chengmai .* runs", 90)
+    assert (run_folder / "pid").is_dir()
     runner.signal(signal.SIGINT)
     assert runner.wait(90) == 130
     assert processes_of(run_folder) == []
