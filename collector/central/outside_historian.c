@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "central/dead_letters.h"
 #include "central/line_gather.h"
+#include "central/store_misfits.h"
 #include "net/backoff.h"
 #include "store/line_delivery.h"
 #include "store/target_cursor.h"
@@ -20,15 +21,8 @@
 #define WAIT_US      (US_PER_S / 5)          /* between looks at the embedded store */
 #define BEHIND_US    (60 * (int64_t)US_PER_S)
 #define SILENCE_US   (60 * (int64_t)US_PER_S)
-#define QUIET_US     (60 * (int64_t)US_PER_S) /* without it, a trouble with samples is over */
 #define PAUSE_MIN_MS 1000
 #define PAUSE_MAX_MS 60000
-
-/* Samples that a store did not keep: a complaint that ends when there were none for a while. */
-struct misfit {
-    struct complaint complaint;
-    int64_t last_us;
-};
 
 struct outside_historian {
     const struct store_config *config;
@@ -38,7 +32,7 @@ struct outside_historian {
     struct line_target target;
     struct line_delivery delivery;
     struct dead_letters *letters;
-    bool letters_full;
+    struct store_misfits misfits;
     struct target_cursor cursor;
     struct line_store_state state;
     struct backoff backoff;
@@ -58,9 +52,7 @@ struct outside_historian {
     bool told_silence, told_startless;
     enum line_verdict verdict; /* of the last exchange */
     struct message answer;     /* … and its words */
-    struct complaint complaint, reading_complaint, cursor_complaint, full_complaint,
-        secret_complaint;
-    struct misfit letters_misfit, old_misfit, thrown_misfit;
+    struct complaint complaint, reading_complaint, cursor_complaint, secret_complaint;
 
     pthread_mutex_t lock; /* guards shown */
     struct outside_status status, shown;
@@ -75,60 +67,6 @@ static int add_letter(void *self, const char *line, size_t len, const char *reas
     struct outside_historian *historian = self;
     return dead_letters_add(historian->letters, historian->now, historian->name, line, len, reason,
                             message);
-}
-
-static void tell_full(struct outside_historian *historian)
-{
-    int64_t now_us = historian->now.mono_us;
-    historian->status.letters_lost = dead_letters_lost(historian->letters);
-    historian->letters_full = dead_letters_are_full(historian->letters);
-    if (historian->letters_full && !historian->full_complaint.active)
-        complaint_raise(&historian->full_complaint, now_us, "store",
-                        "%s: target-%s.dead-letters.jsonl is full (%d MiB): what is set aside from "
-                        "now on is counted, and not kept. Look why there is so much, then move the "
-                        "file away; a new one is begun",
-                        historian->name, historian->name, DEAD_LETTERS_MAX_BYTES >> 20);
-    else if (!historian->letters_full)
-        complaint_clear(&historian->full_complaint, now_us, "store",
-                        "%s: dead letters are kept again, %llu were not", historian->name,
-                        (unsigned long long)historian->status.letters_lost);
-}
-
-/* A line that is set aside again, after a restart of the store, is not written again while it is
- * among the latest letters (DEAD_LETTERS_REMEMBERED). */
-static void tell_letters(struct outside_historian *historian)
-{
-    int64_t now_us = historian->now.mono_us;
-    struct misfit *misfit = &historian->letters_misfit;
-    uint64_t count =
-        dead_letters_written(historian->letters) + dead_letters_lost(historian->letters);
-    if (count > historian->status.dead_letters) {
-        historian->status.dead_letters = count;
-        misfit->last_us = now_us;
-        complaint_raise(&misfit->complaint, now_us, "store",
-                        "%s will never take some samples, %llu since the start: they are set "
-                        "aside, with the reasons, in target-%s.dead-letters.jsonl",
-                        historian->name, (unsigned long long)count, historian->name);
-    } else if (now_us - misfit->last_us >= QUIET_US)
-        complaint_clear(&misfit->complaint, now_us, "store", "%s: no more samples are set aside",
-                        historian->name);
-    tell_full(historian);
-}
-
-static void tell_too_old(struct outside_historian *historian, uint64_t count)
-{
-    int64_t now_us = historian->now.mono_us;
-    struct misfit *misfit = &historian->old_misfit;
-    historian->status.too_old += count;
-    if (count) {
-        misfit->last_us = now_us;
-        complaint_raise(&misfit->complaint, now_us, "store",
-                        "%s does not keep samples that are older than its retention policy, %llu "
-                        "since the start",
-                        historian->name, (unsigned long long)historian->status.too_old);
-    } else if (now_us - misfit->last_us >= QUIET_US)
-        complaint_clear(&misfit->complaint, now_us, "store", "%s: no more samples are too old",
-                        historian->name);
 }
 
 /* ---- opening ---- */
@@ -225,7 +163,7 @@ int outside_historian_open(const struct outside_options *options,
     if (!historian)
         return message_set(message, ERR_NO_MEMORY, "outside historian: out of memory");
     historian->config = options->config;
-    historian->name = options->config->name;
+    historian->name = historian->misfits.name = options->config->name;
     historian->journal = options->journal;
     historian->status.trouble = historian->shown.trouble = "";
     historian->in_doubt = historian->noted = true;
@@ -391,24 +329,6 @@ static void restarted(struct outside_historian *historian)
     line_gather_go_back(&historian->gather, position);
 }
 
-static void watch_thrown_away(struct outside_historian *historian, uint64_t count)
-{
-    int64_t now_us = historian->now.mono_us;
-    struct misfit *misfit = &historian->thrown_misfit;
-    if (count > historian->state.thrown_away) {
-        historian->status.thrown_away += count - historian->state.thrown_away;
-        misfit->last_us = now_us;
-        complaint_raise(&misfit->complaint, now_us, "store",
-                        "%s says yes to rows and does not keep them, %llu since the start "
-                        "(vm_rows_ignored_total, vm_rows_invalid_total): older than its "
-                        "-retentionPeriod, more than 2 days ahead of its clock, or written by "
-                        "somebody else",
-                        historian->name, (unsigned long long)historian->status.thrown_away);
-    } else if (now_us - misfit->last_us >= QUIET_US)
-        complaint_clear(&misfit->complaint, now_us, "store", "%s keeps all rows again",
-                        historian->name);
-}
-
 /* What it means that the start cannot be told. `err`: of the exchange. */
 static enum line_verdict verdict_of(int err, const struct line_reply *reply)
 {
@@ -426,8 +346,10 @@ static void take_state(struct outside_historian *historian, const struct line_st
         historian->state.thrown_away = 0;
         restarted(historian);
     }
-    if (historian->state.started[0])
-        watch_thrown_away(historian, state->thrown_away);
+    uint64_t before =
+        historian->state.started[0] ? historian->state.thrown_away : state->thrown_away;
+    store_misfits_note_thrown_away(&historian->misfits, historian->now.mono_us,
+                                   state->thrown_away > before ? state->thrown_away - before : 0);
     historian->state = *state;
 }
 
@@ -472,6 +394,7 @@ static void look_after(struct outside_historian *historian)
     if (!line_target_tells_start(&historian->target)) {
         historian->in_doubt = false;
         historian->looked_us = now_us;
+        historian->look_us = now_us + LOOK_US;
     } else if ((historian->in_doubt || (unbelieved && now_us >= historian->look_us)) &&
                now_us >= historian->ask_us) {
         historian->look_us = now_us + LOOK_US;
@@ -537,7 +460,7 @@ static void deliver(struct outside_historian *historian)
     historian->created = historian->empty = false;
     historian->status.points +=
         historian->gather.batch.count - delivery->set_aside - delivery->too_old;
-    tell_too_old(historian, delivery->too_old);
+    store_misfits_note_too_old(&historian->misfits, historian->now.mono_us, delivery->too_old);
     accept(historian);
 }
 
@@ -594,12 +517,18 @@ static int64_t next_due(const struct outside_historian *historian)
 
 static void show(struct outside_historian *historian)
 {
+    const struct store_misfits *misfits = &historian->misfits;
+    struct outside_status status = historian->status;
+    status.dead_letters = misfits->set_aside.total;
+    status.letters_lost = misfits->lost;
+    status.too_old = misfits->too_old.total;
+    status.thrown_away = misfits->thrown_away.total;
+    status.moved_stamps = historian->gather.moved;
+    status.up = !status.trouble[0];
+    if (misfits->full && status.up)
+        status.trouble = "letters_full";
     pthread_mutex_lock(&historian->lock);
-    historian->shown = historian->status;
-    historian->shown.moved_stamps = historian->gather.moved;
-    historian->shown.up = !historian->status.trouble[0];
-    if (historian->letters_full && historian->shown.up)
-        historian->shown.trouble = "letters_full";
+    historian->shown = status;
     historian->shown_delivered = historian->gather.delivered;
     pthread_mutex_unlock(&historian->lock);
 }
@@ -619,7 +548,7 @@ int64_t outside_historian_step(void *self, struct now now)
     if (empty)
         historian->opened_us = now.mono_us;
     bool delivered = write_batch(historian);
-    tell_letters(historian);
+    store_misfits_note_letters(&historian->misfits, now.mono_us, historian->letters);
     show(historian);
     return more || delivered ? now.mono_us : next_due(historian);
 }

@@ -154,6 +154,23 @@ def test_equal_stamps_are_all_kept(office, stores):
         assert office.figure("dead_letters_total", store.name) == 0
 
 
+def test_a_clock_set_back_overwrites_nothing(office, stores):
+    """Whole minutes, as devices tell them, then half an hour of them again."""
+    records = Records("e1", epoch_of("8"), "back")
+    name = office.birth(records, ("v.x", "x"))
+    t0 = now_ms() // 60_000 * 60_000 - DAY
+    for number, first in enumerate((0, 30)):
+        office.data(records, name, [0] * 60, [number + minute / 1000 for minute in range(60)], t0=t0,
+                    dt=[(first + minute) * 60_000 for minute in range(60)])
+    wanted = office.stored()["back.v.x"]
+    wait_counts(stores, office.total)
+    times = [t0 + minute * 60_000 + again for minute in range(90) for again in range(2 if 30 <= minute < 60 else 1)]
+    for store in stores:
+        found = store.samples()["back.v.x"]
+        assert [row[0] for row in found] == times
+        assert [row[1] for row in found] == [row[1] for row in wanted]
+
+
 def test_a_poisoned_line_is_set_aside_and_the_rest_arrives(office, stores):
     """A text where numbers must be, in one week of InfluxDB's: only what falls into that week is refused."""
     influx = stores[0]
@@ -279,6 +296,20 @@ def test_the_books_want_both_stores_to_be_complete(office, module_place):
     assert f"stored {total - 1}, " in less.stdout and less.returncode == 1
     assert f"the embedded store has {total} samples, the outside one {total - 1}" in less.stderr
     assert books("--stored", "many").returncode == 2
+
+
+def test_a_dropped_database_is_filled_again(place):
+    influx = place.add(InfluxDb(place.folder)).start()
+    office = Office(place, influx.yaml())
+    records = Records("e1", epoch_of("1"), "dropped")
+    name = office.birth(records, ("v.x", "x"))
+    office.data(records, name, [0] * 20, [float(i) for i in range(20)], t0=now_ms() - 1000, dt=list(range(20)))
+    office.stored()
+    wait_counts([influx], 20)
+    influx.query("DROP DATABASE chengmai", "")
+    office.data(records, name, [0], [20.0], t0=now_ms())
+    wait_counts([influx], 21)
+    office.central.wait_line(r"influxdb lacks its database: everything is written again")
 
 
 def test_a_wrong_password_holds_and_is_mended_while_running(place):
@@ -419,5 +450,5 @@ def test_a_real_store_says_what_it_throws_away(place):
     office.stored()
     office.data(records, name, [0], [1.0], t0=now_ms() - 900 * DAY)
     wait_until("it to be told", lambda: office.figure("thrown_away_total", "victoriametrics") == 2, 30)
-    office.central.wait_line(r"said yes to 2 rows and did not keep them")
+    office.central.wait_line(r"says yes to rows and does not keep them, 2 since the start")
     assert ask(victoria.port, "GET", "/health")[0] == 200

@@ -572,11 +572,11 @@ static void a_full_file_of_dead_letters_holds_nothing_up(void **state)
     end(bed);
 }
 
-static void begin_influx(struct bed *bed, uint64_t seed)
+static void begin_influx(struct bed *bed, uint64_t seed, enum store_kind kind)
 {
     begin(bed, seed);
     outside_historian_close(bed->outside);
-    bed->config.kind = STORE_INFLUXDB;
+    bed->config.kind = kind;
     snprintf(bed->config.database, sizeof(bed->config.database), "chengmai");
     open_outside(bed);
 }
@@ -600,7 +600,7 @@ static void a_store_that_lost_its_disk_is_refilled(void **state)
     (void)state;
     for (int with_us = 0; with_us < 2; with_us++) {
         struct bed *bed = calloc(1, sizeof(*bed));
-        begin_influx(bed, 13);
+        begin_influx(bed, 13, STORE_INFLUXDB);
         append_data(bed, 200);
         commit(bed);
         wait_all(bed, 13);
@@ -622,7 +622,7 @@ static void a_database_that_a_person_makes_is_filled_from_the_beginning(void **s
 {
     (void)state;
     struct bed *bed = calloc(1, sizeof(*bed));
-    begin_influx(bed, 14);
+    begin_influx(bed, 14, STORE_INFLUXDB);
     append_data(bed, 200);
     commit(bed);
     wait_all(bed, 14);
@@ -645,7 +645,7 @@ static void another_database_under_the_name_is_filled_from_the_beginning(void **
 {
     (void)state;
     struct bed *bed = calloc(1, sizeof(*bed));
-    begin_influx(bed, 15);
+    begin_influx(bed, 15, STORE_INFLUXDB);
     append_data(bed, 200);
     commit(bed);
     wait_all(bed, 15);
@@ -658,6 +658,27 @@ static void another_database_under_the_name_is_filled_from_the_beginning(void **
     append_data(bed, 20);
     commit(bed);
     wait_all(bed, 15);
+    end(bed);
+}
+
+/* step() fails where it does not wait. */
+static void a_store_that_does_not_tell_its_start_is_waited_for(void **state)
+{
+    (void)state;
+    struct bed *bed = calloc(1, sizeof(*bed));
+    begin_influx(bed, 16, STORE_INFLUXDB2);
+    for (int n = 0; n < 200; n++) {
+        append_data(bed, 5);
+        commit(bed);
+        step(bed);
+    }
+    wait_all(bed, 16);
+    believe(bed);
+    size_t writes = bed->writes;
+    outside_historian_close(bed->outside);
+    open_outside(bed);
+    believe(bed);
+    assert_int_equal(bed->writes, writes);
     end(bed);
 }
 
@@ -741,6 +762,7 @@ int main(void)
         cmocka_unit_test(a_database_that_a_person_makes_is_filled_from_the_beginning),
         cmocka_unit_test(another_database_under_the_name_is_filled_from_the_beginning),
         cmocka_unit_test(what_a_crash_reserved_is_not_waited_for),
+        cmocka_unit_test(a_store_that_does_not_tell_its_start_is_waited_for),
         cmocka_unit_test(births_before_the_walk_come_from_the_embedded_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
