@@ -154,7 +154,7 @@ static int read_one(struct line_gather *gather, struct message *message)
         journal_reader_seek(gather->reader, seq); /* it comes again */
     else
         gather->taken = seq;
-    return err;
+    return err == ERR_AGAIN ? ERR_IO : err; /* that would say that the journal has ended */
 }
 
 int line_gather_read(struct line_gather *gather, struct message *message)
