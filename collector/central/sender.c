@@ -20,7 +20,9 @@
 #define RETRY_FIRST_MS 2000
 #define RETRY_MAX_MS   SENDER_MAX_WAIT_MS
 #define GIVE_UP_MS     (7 * 24 * 3600 * (int64_t)MS_PER_S)
-#define RECIPIENT      "webhook"
+#define GIVE_UP_TRIES \
+    20 /* and not before: a clock that jumped, or a week switched off, is no trying */
+#define RECIPIENT "webhook"
 
 struct sender {
     struct sender_options options;
@@ -218,7 +220,7 @@ static int book(struct sender *sender, struct now now, struct delivery *delivery
     delivery->next_ms = now.wall_ms + retry_ms(delivery->attempts);
     if (accepted)
         delivery->state = DELIVERY_ACCEPTED;
-    else if (now.wall_ms - raised_ms > GIVE_UP_MS)
+    else if (now.wall_ms - raised_ms > GIVE_UP_MS && delivery->attempts >= GIVE_UP_TRIES)
         delivery->state = DELIVERY_GIVEN_UP;
     int err = sender_db_begin(sender->db, message);
     if (err)

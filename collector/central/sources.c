@@ -254,6 +254,17 @@ int sources_book(struct sources *sources, const char *name, const struct record 
     return 0;
 }
 
+/* Can first..last be added? A set that is full of ranges still takes what lies in one of them, or
+ * beside it: only so does it ever become smaller. */
+static bool has_place(const struct intervals *set, uint64_t first, uint64_t last)
+{
+    struct interval hole;
+    if (set->count < RANGES_MAX || !intervals_next_hole(set, first, last, &hole))
+        return true;
+    return hole.first != first || hole.last != last || intervals_contain(set, first - 1) ||
+           intervals_contain(set, last + 1);
+}
+
 int sources_admit(struct sources *sources, const char *name, const struct record *record)
 {
     struct source *source;
@@ -262,8 +273,9 @@ int sources_admit(struct sources *sources, const char *name, const struct record
     if (err)
         return err;
     bool loss = record->head.kind == RECORD_LOSS;
-    if (epoch->received[record->head.stream].count >= RANGES_MAX ||
-        (loss && epoch->received[record->loss.of].count >= RANGES_MAX) ||
+    if (!has_place(&epoch->received[record->head.stream], record->head.seq, record->head.seq) ||
+        (loss &&
+         !has_place(&epoch->received[record->loss.of], record->loss.first, record->loss.last)) ||
         (loss && epoch->loss_count == LOSSES_MAX && !merge_losses(epoch)))
         return ERR_FULL;
     return 0;

@@ -156,7 +156,7 @@ static int run_many(const struct settings *settings)
     return failed || never;
 }
 
-static void explain(const struct plan *plan)
+static bool explain(const struct plan *plan)
 {
     struct world *world = malloc(sizeof(*world));
     if (!world)
@@ -173,6 +173,7 @@ static void explain(const struct plan *plan)
         printf("FAILED at %.1f s: %s\n", (double)world->failed_us / US_PER_S, world->failure);
     world_release(world);
     free(world);
+    return well;
 }
 
 static int run_one(const struct settings *settings)
@@ -181,8 +182,7 @@ static int run_one(const struct settings *settings)
     plan_make(&plan, settings->seed);
     if (settings->shrink)
         printf("%zu runs to shrink it\n", shrink_plan(&plan));
-    explain(&plan);
-    return 0;
+    return explain(&plan) ? 0 : 1;
 }
 
 int main(int argc, char **argv)

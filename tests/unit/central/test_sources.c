@@ -80,6 +80,30 @@ static void a_record_is_counted_once_however_often_it_comes(void **state)
     sources_release(&sources);
 }
 
+static int admit_data(struct sources *sources, uint64_t seq)
+{
+    struct record record = {.head = head_of(RECORD_DATA, STREAM_C, seq), .sample_count = 1};
+    return sources_admit(sources, "e1", &record);
+}
+
+static void a_source_full_of_holes_still_takes_what_fills_them(void **state)
+{
+    (void)state;
+    struct sources sources;
+    uint64_t seq = 1;
+    sources_init(&sources);
+    for (; admit_data(&sources, seq) == 0; seq += 3)
+        assert_int_equal(book_data(&sources, seq, 1, seq), 0);
+    assert_int_equal(admit_data(&sources, seq), ERR_FULL); /* a new range */
+    assert_int_equal(admit_data(&sources, 4), 0);          /* there already */
+    assert_int_equal(admit_data(&sources, 5), 0);          /* beside one */
+    assert_int_equal(book_data(&sources, 5, 1, seq), 0);
+    assert_int_equal(admit_data(&sources, 6), 0); /* joins two: there is room again */
+    assert_int_equal(book_data(&sources, 6, 1, seq), 0);
+    assert_int_equal(admit_data(&sources, seq), 0);
+    sources_release(&sources);
+}
+
 static void a_loss_counts_as_received_and_is_booked_once(void **state)
 {
     (void)state;
@@ -249,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_record_is_counted_once_however_often_it_comes),
+        cmocka_unit_test(a_source_full_of_holes_still_takes_what_fills_them),
         cmocka_unit_test(a_loss_counts_as_received_and_is_booked_once),
         cmocka_unit_test(losses_that_touch_become_one),
         cmocka_unit_test(a_dead_letter_that_comes_again_is_one_loss),
