@@ -10,6 +10,16 @@ CAUSES = ["none", "comm_timeout", "modbus_exception", "bad_response", "link_down
           "not_a_number", "flat_line", "substituted", "maintenance", "calibration", "clock"]
 
 
+def crc32c(data):
+    """Castagnoli, bit by bit."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
 def dump(record):
     return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
 

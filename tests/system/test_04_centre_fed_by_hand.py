@@ -240,7 +240,8 @@ def test_receipts_name_exactly_what_is_there(office):
     for number in sorted(sent):
         send(office, records, "data", made[number - 1])
     receipt = receipted(office, records, "t", numbers=sent)
-    assert receipt["streams"]["t"] == {"through": 3, "also": [[7, 8], [12, 12], [20, 20]]}
+    assert receipt["streams"]["t"] == {"through": 3, "also": [[7, 8], [12, 12], [20, 20]],
+                                       "tip": 20, "sum": hand.crc32c(made[19])}  # the newest record, by its contents
     assert receipt["streams"]["a"]["through"] == 1 and receipt["centre"] == "c1"
     assert covered(receipt, "c") == covered(receipt, "s") == set()
     for number in (4, 5, 6, 9, 10, 11):
