@@ -30,6 +30,7 @@ struct sender {
     struct events_db *events;
     struct http_client *client;
     struct complaint complaints[CENTRAL_WEBHOOKS_MAX];
+    bool silent[CENTRAL_WEBHOOKS_MAX]; /* it gave no answer in this step */
     struct complaint db_complaint;
     pthread_mutex_t lock; /* guards status */
     struct sender_status status;
@@ -151,11 +152,11 @@ static const struct webhook_config *find_webhook(const struct sender *sender, co
 }
 
 /* What came of the exchange, in a word: "http_200", "timeout", "closed". */
-static bool post(struct sender *sender, const char *url, const struct buffer *payload,
+static bool post(struct sender *sender, size_t webhook, const struct buffer *payload,
                  char verdict[64], struct message *message)
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
-    struct http_exchange_request request = {.url = url,
+    struct http_exchange_request request = {.url = sender->options.webhooks[webhook].url,
                                             .headers = headers,
                                             .body = payload->data,
                                             .len = payload->len,
@@ -166,6 +167,7 @@ static bool post(struct sender *sender, const char *url, const struct buffer *pa
         snprintf(verdict, 64, "%s", err_name(err));
     else
         snprintf(verdict, 64, "http_%d", reply.status);
+    sender->silent[webhook] = err != 0;
     bool accepted = !err && reply.status >= 200 && reply.status < 300;
     if (!err && !accepted)
         message_set(message, ERR_DENIED, "it answered with status %d", reply.status);
@@ -211,7 +213,8 @@ static int64_t retry_ms(uint32_t attempts)
     return delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS;
 }
 
-/* The delivery's new state and its verdict, in one transaction. */
+/* The delivery's new state and its verdict, in one transaction. Where the webhook takes one, it
+ * takes the others too: what waits after failures of before must not wait on. */
 static int book(struct sender *sender, struct now now, struct delivery *delivery, bool accepted,
                 int64_t raised_ms, struct message *message)
 {
@@ -228,6 +231,8 @@ static int book(struct sender *sender, struct now now, struct delivery *delivery
     err = sender_db_update(sender->db, delivery, message);
     if (!err)
         err = append_verdict(sender, now, delivery, message);
+    if (!err && accepted)
+        err = sender_db_hasten(sender->db, delivery->channel, now.wall_ms, message);
     err = end(sender, err, message);
     pthread_mutex_lock(&sender->lock);
     sender->status.accepted += !err && accepted;
@@ -245,11 +250,13 @@ static int send_one(struct sender *sender, struct now now, struct delivery *deli
     struct notification notification = {.t_ms = now.wall_ms};
     struct message trouble = {""};
     bool accepted = false;
+    if (webhook && sender->silent[index])
+        return 0; /* the others are not to wait for its deadline once more */
     buffer_init(&notification.payload, EVENTS_MAX_PAYLOAD);
     int err = events_db_notifications(sender->events, delivery->notification - 1, 1,
                                       copy_notification, &notification, message);
     if (!err && webhook)
-        accepted = post(sender, webhook->url, &notification.payload, delivery->verdict, &trouble);
+        accepted = post(sender, index, &notification.payload, delivery->verdict, &trouble);
     else if (!err)
         snprintf(delivery->verdict, sizeof(delivery->verdict), "no such webhook any more");
     buffer_release(&notification.payload);
@@ -268,6 +275,7 @@ static int send_due(struct sender *sender, struct now now, struct message *messa
 {
     struct delivery due[SENT_AT_ONCE];
     size_t count = 0;
+    memset(sender->silent, 0, sizeof(sender->silent));
     int err = sender_db_due(sender->db, now.wall_ms, due, SENT_AT_ONCE, &count, message);
     for (size_t i = 0; !err && i < count; i++)
         err = send_one(sender, now, &due[i], message);

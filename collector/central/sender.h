@@ -1,7 +1,9 @@
 /*
  * The sender: carries notifications from events.db to webhooks, and what came of it as verdict
  * records into the journal. At least once: a notification is done with when the webhook's host said
- * 2xx; until then it is tried again, ever more rarely, up to an hour apart, for a week.
+ * 2xx; until then it is tried again, ever more rarely, up to ten minutes apart, for a week; and at
+ * once when the webhook takes another one. A webhook that is
+ * well again is asked within ten minutes.
  *
  * One thread runs sender_step; sender_get_status may be asked by any.
  */
@@ -33,7 +35,8 @@ MUST_CHECK int sender_open(const struct sender_options *options, struct sender *
                            struct message *message);
 void sender_close(struct sender *sender);
 
-/* A worker's step; `self` is the sender. Blocks while a webhook takes its time, 10 s at most. */
+/* A worker's step; `self` is the sender. Blocks while webhooks take their time; one that
+ * gives no answer is asked once: 10 s at most for each of them. */
 int64_t sender_step(void *self, struct now now);
 
 /* Ingest has the outbox's entries up to `id` durably: the next step deletes them. Any thread. */

@@ -7,7 +7,7 @@
 
 #define APPLICATION_ID 0x43685331 /* "ChS1" */
 
-enum { ADD, UPDATE, FORGET, GET, DUE, NEXT_DUE, OF_KEY, SET_STATE, GET_STATE, STATEMENTS };
+enum { ADD, UPDATE, HASTEN, FORGET, GET, DUE, NEXT_DUE, OF_KEY, SET_STATE, GET_STATE, STATEMENTS };
 
 /* `state` 0 is pending; the index holds those alone, so it stays small. */
 static const char *const migrations[] = {
@@ -29,6 +29,8 @@ static const char *const statements[STATEMENTS] = {
             "ON CONFLICT(key, recipient, channel) DO NOTHING",
     [UPDATE] = "UPDATE deliveries SET state = ?5, attempts = ?6, next_ms = ?7, changed_ms = ?8, "
                "verdict = ?9 WHERE " KEY,
+    [HASTEN] =
+        "UPDATE deliveries SET next_ms = ?2 WHERE state = 0 AND next_ms > ?2 AND channel = ?1",
     [FORGET] = "DELETE FROM deliveries WHERE (key, recipient, channel) IN "
                "(SELECT key, recipient, channel FROM deliveries WHERE state > 0 "
                "AND changed_ms < ?1 ORDER BY changed_ms LIMIT ?2)",
@@ -155,6 +157,16 @@ int sender_db_update(struct sender_db *sender, const struct delivery *delivery,
         return err;
     return db_break(sender->db, message_set(message, ERR_NOT_FOUND, "no delivery of %s to %s by %s",
                                             delivery->key, delivery->recipient, delivery->channel));
+}
+
+int sender_db_hasten(struct sender_db *sender, const char *channel, int64_t now_ms,
+                     struct message *message)
+{
+    struct db_stmt *stmt = db_stmt(sender->db, HASTEN);
+
+    db_bind_text(stmt, 1, channel);
+    db_bind_i64(stmt, 2, now_ms);
+    return db_run(stmt, NULL, message);
 }
 
 int sender_db_forget(struct sender_db *sender, int64_t before_ms, size_t limit,

@@ -15,8 +15,8 @@
 #include "store/db.h"
 #include "store/outbox.h"
 
-#define SENDER_MAX_ROWS    1000               /* of one read */
-#define SENDER_MAX_WAIT_MS ((int64_t)3600000) /* between two attempts */
+#define SENDER_MAX_ROWS    1000              /* of one read */
+#define SENDER_MAX_WAIT_MS ((int64_t)600000) /* between two attempts */
 
 struct sender_db;
 
@@ -60,6 +60,10 @@ MUST_CHECK int sender_db_add(struct sender_db *sender, const struct delivery *de
 
 /* Writes state, attempts, next_ms, changed_ms and verdict. ERR_NOT_FOUND. */
 MUST_CHECK int sender_db_update(struct sender_db *sender, const struct delivery *delivery,
+                                struct message *message);
+
+/* Makes all that is pending on the channel due at `now_ms`, however long it was to wait. */
+MUST_CHECK int sender_db_hasten(struct sender_db *sender, const char *channel, int64_t now_ms,
                                 struct message *message);
 
 /* Forgets at most `limit` deliveries that came to their end before `before_ms`. */

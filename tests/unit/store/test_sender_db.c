@@ -139,6 +139,31 @@ static void what_is_due_comes_longest_due_first(void **state)
     sender_db_close(sender);
 }
 
+static void what_waits_on_a_channel_is_hastened(void **state)
+{
+    struct sender_db *sender = open_as(*state, DB_WRITER);
+    struct delivery due[4];
+    struct delivery done = delivery(4, "im", T0 + 100);
+    size_t n = 0;
+
+    add(sender, delivery(1, "im", T0 + 600000));
+    add(sender, delivery(2, "im", T0 - 5));
+    add(sender, delivery(3, "sms", T0 + 600000));
+    add(sender, done);
+    done.state = DELIVERY_ACCEPTED;
+    update(sender, done);
+    begin(sender);
+    assert_int_equal(sender_db_hasten(sender, "im", T0, NULL), 0);
+    commit(sender);
+    assert_int_equal(sender_db_due(sender, T0, due, 4, &n, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_string_equal(due[0].key, "n2");
+    assert_int_equal(due[0].next_ms, T0 - 5);
+    assert_string_equal(due[1].key, "n1");
+    assert_int_equal(due[1].next_ms, T0);
+    sender_db_close(sender);
+}
+
 static void all_ways_of_a_notification_are_told(void **state)
 {
     struct sender_db *sender = open_as(*state, DB_WRITER);
@@ -292,6 +317,7 @@ int main(void)
         TEST(a_delivery_comes_back_as_it_was_last_written),
         TEST(a_replayed_notification_starts_no_delivery_anew),
         TEST(what_is_due_comes_longest_due_first),
+        TEST(what_waits_on_a_channel_is_hastened),
         TEST(all_ways_of_a_notification_are_told),
         TEST(an_update_of_no_delivery_takes_its_transaction_with_it),
         TEST(only_ended_deliveries_are_forgotten_oldest_first),
