@@ -67,6 +67,7 @@ struct oracle_edge {
     struct intervals told[ORACLE_EPOCHS][STREAM_COUNT];
     /* What lay where bytes of its disk were spoiled. */
     struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
+    uint64_t headless[STREAM_COUNT]; /* serial of the open segment with a spoiled header; 0: none */
     unsigned restores;
     size_t first_pending;  /* all before it are recorded, refused or lost */
     uint64_t said_refused; /* samples, by recorders that are gone */

@@ -46,8 +46,16 @@ static void open_readers(struct world *world, int index)
 
 void oracle_edge_opened(struct world *world, int index)
 {
+    memset(world->oracle.edges[index].headless, 0, sizeof(world->oracle.edges[index].headless));
     open_readers(world, index);
     oracle_edge_look(world, index);
+}
+
+static void spoil(struct oracle_edge *edge, int epoch, enum stream stream, uint64_t first,
+                  uint64_t last)
+{
+    if (epoch >= 0 && intervals_add(&edge->spoiled[epoch][stream], first, last))
+        abort();
 }
 
 /* ---- what is durable ---- */
@@ -120,6 +128,24 @@ static void note_samples(struct world *world, int index, const struct place *pla
     record_release(&record);
 }
 
+/* Was the record written into a segment whose header had been spoiled, and not into a later one? */
+static bool lies_headless(struct world *world, int index, int stream, uint64_t seq)
+{
+    const struct sim_disk *disk = &world->edges[index].machine.disk;
+    uint64_t serial = world->oracle.edges[index].headless[stream];
+    bool later = false;
+    for (size_t i = 0; serial && !later && i < sim_disk_count(disk, ".seg"); i++) {
+        const char *path = sim_disk_path(disk, ".seg", i);
+        const char *name = strrchr(path, '/') + 1;
+        struct segment_header header;
+        uint64_t size;
+        later = name[0] == stream_letter((enum stream)stream) &&
+                segment_name_serial(name) > serial &&
+                !segment_file_header(&disk->io, path, &header, &size) && header.first <= seq;
+    }
+    return serial && !later;
+}
+
 static void note_frame(struct world *world, int index, int stream,
                        const struct journal_frame *frame)
 {
@@ -136,6 +162,8 @@ static void note_frame(struct world *world, int index, int stream,
     if (known->crc)
         return;
     known->crc = crc;
+    if (lies_headless(world, index, stream, place.seq))
+        spoil(edge, place.epoch, place.stream, place.seq, place.seq);
     note_samples(world, index, &place, frame);
 }
 
@@ -170,15 +198,10 @@ void oracle_edge_look(struct world *world, int index)
 
 /* ---- spoiled bytes ---- */
 
-static void spoil(struct oracle_edge *edge, int epoch, enum stream stream, uint64_t first,
-                  uint64_t last)
-{
-    if (epoch >= 0 && intervals_add(&edge->spoiled[epoch][stream], first, last))
-        abort();
-}
-
 /* The frames of the file, as they are before, that the bytes touch; all of them where it is the
- * header, and what lies behind the last, where nothing can be told. */
+ * header, and what lies behind the last, where nothing can be told. A file with a bad header is set
+ * aside as a whole at the next opening, and until then nobody reads the header again: what is
+ * written on into the file is lost with it. */
 void oracle_spoiled(struct world *world, int index, const char *path, uint64_t at, uint64_t len)
 {
     struct edge_node *node = &world->edges[index];
@@ -208,6 +231,8 @@ void oracle_spoiled(struct world *world, int index, const char *path, uint64_t a
             if (all || (from < at + len && at < cursor.offset))
                 spoil(&world->oracle.edges[index], epoch, stream, frame.seq, frame.seq);
         segment_cursor_release(&cursor);
+        if (at < SEGMENT_HEADER_BYTES)
+            world->oracle.edges[index].headless[stream] = header.serial;
     }
     machine_look_end(&node->machine, &faults);
 }
