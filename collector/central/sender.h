@@ -1,9 +1,8 @@
 /*
  * The sender: carries notifications from events.db to webhooks, and what came of it as verdict
  * records into the journal. At least once: a notification is done with when the webhook's host said
- * 2xx; until then it is tried again, ever more rarely, up to ten minutes apart, for a week; and at
- * once when the webhook takes another one. A webhook that is
- * well again is asked within ten minutes.
+ * 2xx; until then it is tried again, ever more rarely, up to ten minutes apart, for a week, and at
+ * once when the webhook takes another one.
  *
  * One thread runs sender_step; sender_get_status may be asked by any.
  */
