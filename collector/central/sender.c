@@ -20,9 +20,9 @@
 #define RETRY_FIRST_MS 2000
 #define RETRY_MAX_MS   SENDER_MAX_WAIT_MS
 #define GIVE_UP_MS     (7 * 24 * 3600 * (int64_t)MS_PER_S)
-#define GIVE_UP_TRIES \
-    20 /* and not before: a clock that jumped, or a week switched off, is no trying */
-#define RECIPIENT "webhook"
+/* Nor before so many tries: a clock that jumped, or a week switched off, is no trying. */
+#define GIVE_UP_TRIES 20
+#define RECIPIENT     "webhook"
 
 struct sender {
     struct sender_options options;
