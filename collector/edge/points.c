@@ -39,16 +39,10 @@ static void copy_name(struct point_info *info, const char *text)
     info->name[len] = '\0';
 }
 
-/* What people read of a register. That it is bit N of its word is the map's own business. */
+/* What people read of a register. */
 static const char *words_of(const struct map_register *reg)
 {
-    const char *text = reg->description && reg->description[0] ? reg->description : reg->name;
-    if (reg->bit != REGISTER_WHOLE_WORD && strncmp(text, "bit ", 4) == 0) {
-        const char *rest = text + 4 + strspn(text + 4, "0123456789");
-        rest += strspn(rest, ": ");
-        text = *rest ? rest : text;
-    }
-    return text;
+    return reg->description[0] ? reg->description : reg->name;
 }
 
 static int add_point(struct edge_points *points, const struct edge_config *config,
@@ -67,7 +61,7 @@ static int add_point(struct edge_points *points, const struct edge_config *confi
     if (!err)
         /* One bit of a word is a bit to whoever reads it. */
         err = text_copy(info->type, sizeof(info->type),
-                        from->bit != REGISTER_WHOLE_WORD ? "bit" : from->type_name);
+                        from->type == REGISTER_BITS && from->bits == 1 ? "bit" : from->type_name);
     if (!err)
         err = text_copy(info->site, sizeof(info->site), config->site);
     if (!err)
