@@ -13,7 +13,7 @@
 
 struct place {
     const struct map_register *reg;
-    size_t root; /* of its views */
+    const struct map_register *root; /* what it is a view of, or itself */
     bool told;
 };
 
@@ -35,10 +35,14 @@ static bool overlap(const struct map_register *a, const struct map_register *b)
            b->address < a->address + a->words;
 }
 
+static bool same_place(const struct map_register *a, const struct map_register *b)
+{
+    return a->address == b->address && a->words == b->words;
+}
+
 static bool are_views(const struct place *a, const struct place *b)
 {
-    return a->root == b->root ||
-           (a->reg->address == b->reg->address && a->reg->words == b->reg->words);
+    return same_place(a->root, b->root) || same_place(a->reg, b->reg);
 }
 
 static void check_view(struct map_reader *reader, const struct map_register *registers,
@@ -85,7 +89,7 @@ int map_overlap_check(struct map_reader *reader, const struct map_register *regi
     if (places == NULL)
         return ERR_NO_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        places[i] = (struct place){.reg = &registers[i], .root = targets[i]};
+        places[i] = (struct place){.reg = &registers[i], .root = &registers[targets[i]]};
         check_view(reader, registers, targets, i);
     }
     qsort(places, count, sizeof places[0], by_place);

@@ -61,6 +61,17 @@ static double raw_of(const struct map_register *reg, double value)
     return reg->type == REGISTER_FLOAT ? raw : nearbyint(raw);
 }
 
+/* More than it can count: the map is wrong, or what came. */
+static void refuse(const struct map_register *reg, struct sample *sample)
+{
+    if (reg->running) {
+        decode_bad(CAUSE_OUT_OF_RANGE, sample);
+        return;
+    }
+    sample->quality = QUALITY_BAD;
+    sample->cause = CAUSE_OUT_OF_RANGE;
+}
+
 void totaliser_take(struct totaliser *self, const struct map_register *reg, struct sample *sample)
 {
     bool is_number = sample->value.kind == VALUE_DOUBLE || sample->value.kind == VALUE_FLOAT;
@@ -72,6 +83,10 @@ void totaliser_take(struct totaliser *self, const struct map_register *reg, stru
         return;
     }
     raw = raw_of(reg, sample->value.number);
+    if (raw < 0 || raw > reg->modulus) {
+        refuse(reg, sample);
+        return;
+    }
     if (!self->known)
         *self = (struct totaliser){.known = true, .count = raw};
     else if (is_counted(reg, self->count, raw))

@@ -12,6 +12,8 @@
  * the new count goes on from there: an instrument that shows zero while it starts, and then its
  * count again, was not changed. Until then the total stays and its samples are uncertain.
  *
+ * A count below zero or beyond the turn is none: bad, out_of_range.
+ *
  * Pure; plain data, owned by one thread.
  */
 #ifndef DRIVERS_MODBUS_TOTALISER_H

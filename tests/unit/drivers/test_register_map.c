@@ -272,12 +272,13 @@ static void one_register_may_be_looked_at_in_several_ways(void **state)
                                            "low,3,5,uint8,BA\n"
                                            "other,4,5,float32,ABCD\n"
                                            "pair,3,7,uint32,ABCD\n"
+                                           "again,3,7,float32,ABCD\n"
                                            "second,3,8,uint16,AB,,,,,pair\n"
                                            "over,3,6,float32,ABCD,,,,,pair\n"
                                            "bit,1,5,bit\n");
 
     (void)state;
-    assert_int_equal(register_map_count(map), 9);
+    assert_int_equal(register_map_count(map), 10);
     register_map_free(map);
 }
 

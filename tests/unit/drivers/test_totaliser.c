@@ -123,6 +123,27 @@ static void what_is_no_reading_counts_nothing(void **state)
     assert_true(double_same(sample.value.number, 107));
 }
 
+static void what_it_cannot_count_is_out_of_range(void **state)
+{
+    static const double shown[] = {-1, 100000001};
+    struct map_register plain = eight_digits(false);
+    struct map_register running = eight_digits(true);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(shown); i++) {
+        struct totaliser totaliser = {.known = true, .count = 7};
+        struct sample sample = good(shown[i]);
+        totaliser_take(&totaliser, &plain, &sample);
+        assert_int_equal(sample.cause, CAUSE_OUT_OF_RANGE);
+        assert_true(double_same(sample.value.number, shown[i]));
+        sample = good(shown[i]);
+        totaliser_take(&totaliser, &running, &sample);
+        assert_int_equal(sample.cause, CAUSE_OUT_OF_RANGE);
+        assert_int_equal(sample.value.kind, VALUE_NONE);
+        assert_true(double_same(totaliser.count, 7) && !totaliser.doubted);
+    }
+}
+
 static void tenths_stay_tenths(void **state)
 {
     struct map_register reg = eight_digits(true);
@@ -183,6 +204,7 @@ int main(void)
         cmocka_unit_test(another_meter_adds_nothing_until_it_counts),
         cmocka_unit_test(who_shows_zero_while_it_starts_was_not_changed),
         cmocka_unit_test(what_is_no_reading_counts_nothing),
+        cmocka_unit_test(what_it_cannot_count_is_out_of_range),
         cmocka_unit_test(tenths_stay_tenths),
         cmocka_unit_test(a_float_begins_again_where_the_map_says),
         cmocka_unit_test(the_total_never_falls),
