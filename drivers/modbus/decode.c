@@ -175,14 +175,24 @@ static void set_text(const struct map_register *reg, const uint8_t *wire, struct
     buffer_release(&utf8);
 }
 
-/* The bytes by their significance. */
+/* The i-th byte on the wire, where it belongs among those up to `last`. */
+static inline uint64_t placed(const struct map_register *reg, const uint8_t *wire, unsigned i,
+                              unsigned last)
+{
+    return (uint64_t)wire[i] << 8 * (last - reg->order[i]);
+}
+
+/* The bytes by their significance. Most values are of two registers: those go without a loop. */
 static uint64_t raw_value(const struct map_register *reg, const uint8_t *wire)
 {
     unsigned last = 2u * reg->words - 1;
     uint64_t raw = 0;
 
+    if (last == 3)
+        return placed(reg, wire, 0, 3) | placed(reg, wire, 1, 3) | placed(reg, wire, 2, 3) |
+               placed(reg, wire, 3, 3);
     for (unsigned i = 0; i <= last; i++)
-        raw |= (uint64_t)wire[i] << 8 * (last - reg->order[i]);
+        raw |= placed(reg, wire, i, last);
     return reg->bytes == 1 ? raw >> 8 : raw;
 }
 
@@ -231,18 +241,16 @@ static void set_time(const struct map_register *reg, const uint8_t *wire, struct
         set_number(reg, VALUE_DOUBLE, (double)ms, sample);
 }
 
-/* All bits of a field of `count`, at least one. */
+/* The number that the bits of the field make up. */
 static uint64_t bit_field(const struct map_register *reg, uint64_t raw)
 {
     return raw >> reg->low_bit & UINT64_MAX >> (64u - reg->bits);
 }
 
-/* A type whose bytes make up one number, of at most eight. */
+/* What bytes that make up one number, at most eight, say by their type. */
 static void set_raw(const struct map_register *reg, uint64_t raw, struct sample *sample)
 {
-    if (is_sentinel(reg, raw))
-        decode_bad(CAUSE_SENSOR_FAULT, sample);
-    else if (reg->type == REGISTER_FLOAT)
+    if (reg->type == REGISTER_FLOAT)
         set_float(reg, raw, sample);
     else if (reg->type == REGISTER_INT)
         set_signed(reg, raw, sample);
@@ -252,16 +260,30 @@ static void set_raw(const struct map_register *reg, uint64_t raw, struct sample 
         set_whole(reg, false, reg->type == REGISTER_BITS ? bit_field(reg, raw) : raw, sample);
 }
 
-void decode_registers(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
+/* Texts and times. */
+static void set_other(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
 {
-    if (map_register_is_number(reg))
-        set_raw(reg, raw_value(reg, wire), sample);
-    else if (reg->type == REGISTER_TEXT)
+    if (reg->type == REGISTER_TEXT)
         set_text(reg, wire, sample);
     else if (reg->type == REGISTER_BYTES)
         set_bytes(reg, wire, sample);
     else
         set_time(reg, wire, sample);
+}
+
+void decode_registers(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
+{
+    uint64_t raw;
+
+    if (!map_register_is_number(reg)) {
+        set_other(reg, wire, sample);
+        return;
+    }
+    raw = raw_value(reg, wire);
+    if (is_sentinel(reg, raw))
+        decode_bad(CAUSE_SENSOR_FAULT, sample);
+    else
+        set_raw(reg, raw, sample);
 }
 
 void decode_bit(const struct map_register *reg, bool bit, struct sample *sample)
