@@ -17,10 +17,10 @@
 /*
  * Design notes
  *
- * What a file is, its content says: a first line of several cells and no colon is a register map,
- * the top keys of a YAML file name the rest. What a file names is checked with it: an edge's
- * register maps and the points it takes from them, a centre's rule files. Each of those is read
- * once and its mistakes are told once, under its own name.
+ * What a file is, its content says: a first line of several cells and no colon, behind remarks, is
+ * a register map, the top keys of a YAML file name the rest. What a file names is checked with it:
+ * an edge's register maps and the points it takes from them, a centre's rule files. Each of those
+ * is read once and its mistakes are told once, under its own name.
  */
 
 #define FILE_BYTES_MAX (4 * 1024 * 1024)
@@ -252,10 +252,19 @@ static enum kind kind_of_keys(const struct yaml_node *root)
     return has_any(root, centre) ? KIND_CENTRAL : KIND_UNKNOWN;
 }
 
-/* A first line with at least three cells and nothing of YAML in it. */
-static bool looks_like_map(const struct buffer *bytes)
+/* The first line that is no remark, and not blank. */
+static const char *first_line(const struct buffer *bytes)
 {
     const char *text = buffer_text(bytes);
+    for (text += strspn(text, "\r\n"); *text == '#'; text += strspn(text, "\r\n"))
+        text += strcspn(text, "\r\n");
+    return text;
+}
+
+/* It has at least three cells and nothing of YAML in it. */
+static bool looks_like_map(const struct buffer *bytes)
+{
+    const char *text = first_line(bytes);
     size_t len = strcspn(text, "\r\n"), separators = 0;
     for (size_t i = 0; i < len; i++) {
         if (strchr(":#{[", text[i]))

@@ -57,6 +57,7 @@ struct edge {
     atomic_int epoch_wish;
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
     struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
+    struct complaint totals_complaint;
     uint64_t told_lost, told_refused;
 };
 
@@ -187,6 +188,7 @@ static int64_t uplink_thread(void *self, struct now now)
 static void take_samples(void *self, const struct sample *samples, size_t count)
 {
     struct edge *edge = self;
+    totals_note(edge->points->totals, samples, count);
     /* Refused samples are counted by the recorder and told by the main thread. */
     (void)!recorder_put(edge->recorder, samples, count);
 }
@@ -236,6 +238,30 @@ static void tell_space(struct edge *edge, struct now now, uint64_t lost)
     else if (bytes - received <= edge->config->journal_size / 2)
         complaint_clear(&edge->space_complaint, now.mono_us, "journal", "has room again");
     edge->told_lost = lost;
+}
+
+static void load_totals(struct edge *edge)
+{
+    struct message message = {""};
+    int err = totals_load(edge->points->totals, edge->points->infos, edge->config->journal_path,
+                          &message);
+    if (err && err != ERR_NOT_FOUND)
+        log_warn("totals",
+                 "%s; what it says of totalisers is not taken up: their running totals "
+                 "begin anew with the counts that are read",
+                 message.text);
+}
+
+static void save_totals(struct edge *edge, struct now now, bool all)
+{
+    struct message message = {""};
+    if (totals_save(edge->points->totals, edge->points->infos, edge->config->journal_path, now, all,
+                    &message))
+        complaint_raise(&edge->totals_complaint, now.mono_us, "totals",
+                        "%s; a restart now would not know of the totalisers' last turns",
+                        message.text);
+    else
+        complaint_clear(&edge->totals_complaint, now.mono_us, "totals", "are saved again");
 }
 
 /* Says once what is wrong, and once when it is over. */
@@ -320,6 +346,8 @@ static void stop(struct edge *edge)
     notify_socket_send("STOPPING=1");
     if (edge->poller)
         poller_stop(edge->poller);
+    if (edge->journal)
+        save_totals(edge, clock_read(clock_real()), true);
     worker_stop(edge->recorder_worker);
     edge->recorder_worker = NULL;
     if (edge->recorder && recorder_flush(edge->recorder, clock_read(clock_real()), &message))
@@ -428,6 +456,7 @@ static int start(struct edge *edge, struct message *message)
         err = open_poller(edge, message);
     if (err)
         return err;
+    load_totals(edge);
     edge->recorder_worker =
         worker_start("recorder", recorder_thread, edge, clock_real(), recorder_fd(edge->recorder));
     if (edge->recorder_worker)
@@ -461,7 +490,9 @@ static void run(struct edge *edge, int signal_fd)
                 return;
             log_info("edge", "a changed configuration is taken at the next start");
         }
-        tell_troubles(edge, clock_read(clock_real()));
+        struct now now = clock_read(clock_real());
+        save_totals(edge, now, false);
+        tell_troubles(edge, now);
         notify_socket_send("WATCHDOG=1");
     }
 }

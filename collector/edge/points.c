@@ -39,16 +39,10 @@ static void copy_name(struct point_info *info, const char *text)
     info->name[len] = '\0';
 }
 
-/* What people read of a register. That it is bit N of its word is the map's own business. */
+/* What people read of a register. */
 static const char *words_of(const struct map_register *reg)
 {
-    const char *text = reg->description && reg->description[0] ? reg->description : reg->name;
-    if (reg->bit != REGISTER_WHOLE_WORD && strncmp(text, "bit ", 4) == 0) {
-        const char *rest = text + 4 + strspn(text + 4, "0123456789");
-        rest += strspn(rest, ": ");
-        text = *rest ? rest : text;
-    }
-    return text;
+    return reg->description[0] ? reg->description : reg->name;
 }
 
 static int add_point(struct edge_points *points, const struct edge_config *config,
@@ -67,7 +61,7 @@ static int add_point(struct edge_points *points, const struct edge_config *confi
     if (!err)
         /* One bit of a word is a bit to whoever reads it. */
         err = text_copy(info->type, sizeof(info->type),
-                        from->bit != REGISTER_WHOLE_WORD ? "bit" : from->type_name);
+                        from->type == REGISTER_BITS && from->bits == 1 ? "bit" : from->type_name);
     if (!err)
         err = text_copy(info->site, sizeof(info->site), config->site);
     if (!err)
@@ -104,10 +98,17 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
         if (reg == clock)
             continue;
         int64_t interval_ms = unit->points ? unit->points[i].interval_ms : unit->interval_ms;
-        list[options->point_count++] = (struct modbus_point_options){
-            .reg = (size_t)reg, .interval_ms = interval_ms, .number = (uint32_t)points->count};
-        err = add_point(points, config, unit, map, (size_t)reg, interval_ms,
-                        unit->points ? unit->points[i].class_ : unit->class_);
+        struct totaliser *totaliser = NULL;
+        err = totals_add(points->totals, (uint32_t)points->count,
+                         register_map_at(map, (size_t)reg)->modulus, &totaliser);
+        list[options->point_count++] =
+            (struct modbus_point_options){.reg = (size_t)reg,
+                                          .interval_ms = interval_ms,
+                                          .number = (uint32_t)points->count,
+                                          .totaliser = totaliser};
+        if (!err)
+            err = add_point(points, config, unit, map, (size_t)reg, interval_ms,
+                            unit->points ? unit->points[i].class_ : unit->class_);
     }
     if (err)
         complain(config, unit, errors,
@@ -150,6 +151,8 @@ int edge_points_new(const struct edge_config *config, struct edge_points **ret_p
     points->links = calloc(config->link_count + 1, sizeof(*points->links));
     points->maps = calloc(units + 1, sizeof(struct register_map *));
     int err = points->links && points->maps ? grow(points, 0) : ERR_NO_MEMORY;
+    if (!err)
+        err = totals_new(&points->totals);
     for (size_t i = 0; !err && i < config->link_count; i++)
         err = fill_link(points, config, &config->links[i], errors);
     if (!err && errors->count)
@@ -174,6 +177,7 @@ void edge_points_free(struct edge_points *points)
     }
     for (size_t i = 0; i < points->map_count; i++)
         register_map_free(points->maps[i]);
+    totals_free(points->totals);
     free(points->links);
     free(points->maps);
     free(points->infos);

@@ -2,8 +2,8 @@
  * From a configuration to points and drivers: register maps are read, points numbered, links
  * opened.
  *
- * Owns the maps, the points and the names; the drivers borrow from it, so it outlives them. Made
- * and freed by the main thread, read-only in between.
+ * Owns the maps, the points, the names and the totalisers; the drivers borrow from it, so it
+ * outlives them. Made and freed by the main thread, read-only in between but for the totalisers.
  */
 #ifndef EDGE_POINTS_H
 #define EDGE_POINTS_H
@@ -11,6 +11,7 @@
 #include "base/attributes.h"
 #include "drivers/modbus/modbus_driver.h"
 #include "drivers/modbus/register_map.h"
+#include "edge/totals.h"
 #include "model/edge_config.h"
 #include "model/sample.h"
 
@@ -24,6 +25,7 @@ struct edge_points {
     size_t link_count;
     struct register_map **maps;
     size_t map_count;
+    struct totals *totals; /* what totalisers remember */
 };
 
 /* ERR_INVALID after adding to `errors`: a map that cannot be read, a point that a map has not. */

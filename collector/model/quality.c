@@ -23,6 +23,8 @@ static const char *const cause_names[CAUSE_COUNT] = {
     [CAUSE_MAINTENANCE] = "maintenance",
     [CAUSE_CALIBRATION] = "calibration",
     [CAUSE_CLOCK] = "clock",
+    [CAUSE_ROLLOVER] = "rollover",
+    [CAUSE_METER_SWAP] = "meter_swap",
 };
 
 static const char *name_at(const char *const *names, unsigned count, unsigned at)

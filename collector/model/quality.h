@@ -24,6 +24,8 @@ enum cause {
     CAUSE_MAINTENANCE,
     CAUSE_CALIBRATION,
     CAUSE_CLOCK,
+    CAUSE_ROLLOVER,   /* a totaliser was full and began at zero again */
+    CAUSE_METER_SWAP, /* a totaliser shows another count: the meter was changed, or set back */
     CAUSE_COUNT,
 };
 

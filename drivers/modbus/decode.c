@@ -1,10 +1,13 @@
 #include "drivers/modbus/decode.h"
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/numbers.h"
 #include "base/text.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Doubles hold every whole number up to here. */
@@ -40,8 +43,7 @@ static void set_number(const struct map_register *reg, enum value_kind kind, dou
 
     if (!reg->exact) {
         kind = VALUE_DOUBLE;
-        number = (reg->divisor > 0 || reg->divisor < 0 ? raw / reg->divisor : raw * reg->scale) +
-                 reg->offset;
+        number = map_register_scaled(reg, raw);
     }
     if (!isfinite(number)) {
         decode_bad(CAUSE_NOT_A_NUMBER, sample);
@@ -51,12 +53,42 @@ static void set_number(const struct map_register *reg, enum value_kind kind, dou
     judge_range(reg, number, sample);
 }
 
+static int by_number(const void *key, const void *entry)
+{
+    int64_t number = *(const int64_t *)key;
+    const struct register_word *word = entry;
+
+    return number < word->number ? -1 : number > word->number;
+}
+
+/* The word that a number stands for. One that stands for none is kept, and is out of range. */
+static void set_enum_word(const struct map_register *reg, bool negative, uint64_t size,
+                          struct sample *sample)
+{
+    int64_t number = size > INT64_MAX ? INT64_MAX : negative ? -(int64_t)size : (int64_t)size;
+    const struct register_word *word =
+        bsearch(&number, reg->enum_words, reg->enum_count, sizeof reg->enum_words[0], by_number);
+
+    if (word != NULL) {
+        set_good(sample, VALUE_TEXT, 0);
+        memcpy(sample->value.text, word->text, word->len);
+        return;
+    }
+    set_good(sample, VALUE_DOUBLE, (double)number);
+    sample->quality = QUALITY_BAD;
+    sample->cause = CAUSE_OUT_OF_RANGE;
+}
+
 /* A whole number, told as its size and sign. */
 static void set_whole(const struct map_register *reg, bool negative, uint64_t size,
                       struct sample *sample)
 {
     double number = negative ? -(double)size : (double)size;
 
+    if (reg->enum_count > 0) {
+        set_enum_word(reg, negative, size, sample);
+        return;
+    }
     if (!reg->exact || size <= WHOLE_LIMIT) {
         set_number(reg, VALUE_DOUBLE, number, sample);
         return;
@@ -76,6 +108,18 @@ static void set_signed(const struct map_register *reg, uint64_t raw, struct samp
     set_whole(reg, negative, size, sample);
 }
 
+/* IEEE 754 binary16: a sign, five bits of exponent, ten of fraction. */
+static double half_float(unsigned raw)
+{
+    unsigned exponent = raw >> 10 & 31;
+    double fraction = raw & 1023;
+    double size = exponent == 31  ? (fraction > 0 ? (double)NAN : (double)INFINITY)
+                  : exponent == 0 ? ldexp(fraction, -24)
+                                  : ldexp(1024 + fraction, (int)exponent - 25);
+
+    return raw >> 15 != 0 ? -size : size;
+}
+
 static void set_float(const struct map_register *reg, uint64_t raw, struct sample *sample)
 {
     uint32_t word = (uint32_t)raw;
@@ -85,6 +129,8 @@ static void set_float(const struct map_register *reg, uint64_t raw, struct sampl
     if (reg->bytes == 4) {
         memcpy(&single, &word, sizeof single);
         set_number(reg, VALUE_FLOAT, (double)single, sample);
+    } else if (reg->bytes == 2) {
+        set_number(reg, VALUE_FLOAT, half_float(word), sample);
     } else {
         memcpy(&number, &raw, sizeof number);
         set_number(reg, VALUE_DOUBLE, number, sample);
@@ -129,14 +175,24 @@ static void set_text(const struct map_register *reg, const uint8_t *wire, struct
     buffer_release(&utf8);
 }
 
-/* The bytes by their significance. */
+/* The i-th byte on the wire, where it belongs among those up to `last`. */
+static inline uint64_t placed(const struct map_register *reg, const uint8_t *wire, unsigned i,
+                              unsigned last)
+{
+    return (uint64_t)wire[i] << 8 * (last - reg->order[i]);
+}
+
+/* The bytes by their significance. Most values are of two registers: those go without a loop. */
 static uint64_t raw_value(const struct map_register *reg, const uint8_t *wire)
 {
     unsigned last = 2u * reg->words - 1;
     uint64_t raw = 0;
 
+    if (last == 3)
+        return placed(reg, wire, 0, 3) | placed(reg, wire, 1, 3) | placed(reg, wire, 2, 3) |
+               placed(reg, wire, 3, 3);
     for (unsigned i = 0; i <= last; i++)
-        raw |= (uint64_t)wire[i] << 8 * (last - reg->order[i]);
+        raw |= placed(reg, wire, i, last);
     return reg->bytes == 1 ? raw >> 8 : raw;
 }
 
@@ -148,48 +204,86 @@ static bool is_sentinel(const struct map_register *reg, uint64_t raw)
     return false;
 }
 
-static void set_time(const struct map_register *reg, uint64_t raw, struct sample *sample)
+static void set_bytes(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
 {
-    uint8_t bytes[6];
-
-    for (unsigned i = 0; i < sizeof bytes; i++)
-        bytes[i] = (uint8_t)(raw >> 8 * (reg->bytes - 1u - i));
     set_good(sample, VALUE_TEXT, 0);
-    print_hex(bytes, sizeof bytes, sample->value.text);
+    print_hex(wire, reg->bytes, sample->value.text);
+}
+
+/* One part of a packed time; -1 for digits that are none. */
+static int time_part(const struct map_register *reg, const uint8_t *wire, unsigned at)
+{
+    unsigned byte = wire[at];
+
+    if (reg->bytes == 2 * REGISTER_TIME_FIELDS)
+        return wire[2 * at] << 8 | wire[2 * at + 1];
+    if (reg->type != REGISTER_TIME_BCD)
+        return (int)byte;
+    return byte >> 4 > 9 || (byte & 15) > 9 ? -1 : (int)(10 * (byte >> 4) + (byte & 15));
+}
+
+/* In ms since 1970, as if the device's clock showed UTC; the offset tells what it does show. */
+static void set_time(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
+{
+    int parts[REGISTER_TIME_FIELDS];
+    char text[80];
+    int64_t ms;
+
+    for (unsigned i = 0; i < REGISTER_TIME_FIELDS; i++)
+        parts[reg->order[i]] = time_part(reg, wire, i);
+    if (parts[0] >= 0 && parts[0] < 100)
+        parts[0] += 2000;
+    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", parts[0], parts[1], parts[2],
+             parts[3], parts[4], parts[5]);
+    if (time_parse(text, &ms) != 0)
+        decode_bad(CAUSE_CLOCK, sample);
+    else
+        set_number(reg, VALUE_DOUBLE, (double)ms, sample);
+}
+
+/* The number that the bits of the field make up. */
+static uint64_t bit_field(const struct map_register *reg, uint64_t raw)
+{
+    return raw >> reg->low_bit & UINT64_MAX >> (64u - reg->bits);
+}
+
+/* What bytes that make up one number, at most eight, say by their type. */
+static void set_raw(const struct map_register *reg, uint64_t raw, struct sample *sample)
+{
+    if (reg->type == REGISTER_FLOAT)
+        set_float(reg, raw, sample);
+    else if (reg->type == REGISTER_INT)
+        set_signed(reg, raw, sample);
+    else if (reg->type == REGISTER_BCD)
+        set_bcd(reg, raw, sample);
+    else
+        set_whole(reg, false, reg->type == REGISTER_BITS ? bit_field(reg, raw) : raw, sample);
+}
+
+/* Texts and times. */
+static void set_other(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
+{
+    if (reg->type == REGISTER_TEXT)
+        set_text(reg, wire, sample);
+    else if (reg->type == REGISTER_BYTES)
+        set_bytes(reg, wire, sample);
+    else
+        set_time(reg, wire, sample);
 }
 
 void decode_registers(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
 {
-    uint64_t raw = reg->type == REGISTER_TEXT ? 0 : raw_value(reg, wire);
+    uint64_t raw;
 
-    if (is_sentinel(reg, raw)) {
-        decode_bad(CAUSE_SENSOR_FAULT, sample);
+    if (!map_register_is_number(reg)) {
+        set_other(reg, wire, sample);
         return;
     }
-    switch (reg->type) {
-    case REGISTER_BIT:
-    case REGISTER_UINT:
-        set_whole(reg, false, raw, sample);
-        break;
-    case REGISTER_BITS:
-        set_whole(reg, false, reg->bit < 0 ? raw : raw >> reg->bit & 1, sample);
-        break;
-    case REGISTER_INT:
-        set_signed(reg, raw, sample);
-        break;
-    case REGISTER_FLOAT:
-        set_float(reg, raw, sample);
-        break;
-    case REGISTER_BCD:
-        set_bcd(reg, raw, sample);
-        break;
-    case REGISTER_TEXT:
-        set_text(reg, wire, sample);
-        break;
-    case REGISTER_TIME:
-        set_time(reg, raw, sample);
-        break;
-    }
+    raw = raw_value(reg, wire);
+    if (is_sentinel(reg, raw))
+        decode_bad(CAUSE_SENSOR_FAULT, sample);
+    else
+        set_raw(reg, raw, sample);
 }
 
 void decode_bit(const struct map_register *reg, bool bit, struct sample *sample)

@@ -5,7 +5,11 @@
  *   NaN, infinity, digits that are none:  bad, not_a_number, no value
  *   a sentinel:                           bad, sensor_fault, no value
  *   outside min..max:                     bad, out_of_range, with the value
- * A float32 with scale 1 and offset 0 stays one; whole numbers beyond 2^53 become text.
+ *   an enumeration has no word for it:    bad, out_of_range, with the number
+ *   a packed time that is no date:        bad, clock, no value
+ * A float32 or float16 with scale 1 and offset 0 stays a float; whole numbers beyond 2^53 become
+ * text, and so does a number that an enumeration has a word for. A packed time is the ms since
+ * 1970 that it shows, plus the offset; years of two digits are those of this century.
  */
 #ifndef DRIVERS_MODBUS_DECODE_H
 #define DRIVERS_MODBUS_DECODE_H

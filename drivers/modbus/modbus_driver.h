@@ -15,7 +15,8 @@
  * until the driver is opened again. One that a device passes over in silence while it answers
  * others is asked ever more rarely, and its points are bad meanwhile.
  *
- * Owned by one thread. The register maps of the options outlive the driver; all else is copied.
+ * Owned by one thread. The register maps and the totalisers of the options outlive the driver; all
+ * else is copied.
  */
 #ifndef DRIVERS_MODBUS_MODBUS_DRIVER_H
 #define DRIVERS_MODBUS_MODBUS_DRIVER_H

@@ -1,6 +1,7 @@
 /*
  * Two tables hold what a map may say of a register: types, and orders. An order is kept as its
- * permutation, so that decoding needs no case for any of them.
+ * permutation, so that decoding needs no case for any of them. A packed time's order is the order
+ * of its parts, in letters of their own.
  */
 #include "drivers/modbus/register_type.h"
 
@@ -20,12 +21,17 @@ struct type_name {
 };
 
 static const struct type_name type_names[] = {
-    {"bit", REGISTER_BIT, 1},     {"bits16", REGISTER_BITS, 2},   {"uint8", REGISTER_UINT, 1},
-    {"int8", REGISTER_INT, 1},    {"uint16", REGISTER_UINT, 2},   {"int16", REGISTER_INT, 2},
-    {"uint32", REGISTER_UINT, 4}, {"int32", REGISTER_INT, 4},     {"uint64", REGISTER_UINT, 8},
-    {"int64", REGISTER_INT, 8},   {"float32", REGISTER_FLOAT, 4}, {"float64", REGISTER_FLOAT, 8},
-    {"bcd16", REGISTER_BCD, 2},   {"bcd32", REGISTER_BCD, 4},     {"bcd48", REGISTER_BCD, 6},
-    {"bcd64", REGISTER_BCD, 8},   {"time6", REGISTER_TIME, 6},
+    {"bit", REGISTER_BIT, 1},           {"bits16", REGISTER_BITS, 2},
+    {"bits32", REGISTER_BITS, 4},       {"uint8", REGISTER_UINT, 1},
+    {"int8", REGISTER_INT, 1},          {"uint16", REGISTER_UINT, 2},
+    {"int16", REGISTER_INT, 2},         {"uint32", REGISTER_UINT, 4},
+    {"int32", REGISTER_INT, 4},         {"uint64", REGISTER_UINT, 8},
+    {"int64", REGISTER_INT, 8},         {"float16", REGISTER_FLOAT, 2},
+    {"float32", REGISTER_FLOAT, 4},     {"float64", REGISTER_FLOAT, 8},
+    {"bcd16", REGISTER_BCD, 2},         {"bcd32", REGISTER_BCD, 4},
+    {"bcd48", REGISTER_BCD, 6},         {"bcd64", REGISTER_BCD, 8},
+    {"time6", REGISTER_TIME, 6},        {"time12", REGISTER_TIME, 12},
+    {"bcdtime6", REGISTER_TIME_BCD, 6},
 };
 
 /* Each is made of swaps of bytes in a word, of words, and of pairs of words. */
@@ -34,6 +40,9 @@ static const char *const orders[] = {
     "ABCDEF",   "EFCDAB",   "BADCFE",   "FEDCBA",   "ABCDEFGH", "BADCFEHG",
     "CDABGHEF", "DCBAHGFE", "EFGHABCD", "FEHGBADC", "GHEFCDAB", "HGFEDCBA",
 };
+
+/* The parts of a packed time, greatest first. */
+static const char time_letters[] = "YMDhms";
 
 static int set_text_type(struct map_register *reg, const char *type, struct message *message)
 {
@@ -61,6 +70,7 @@ static int set_type(struct map_register *reg, const char *type, struct message *
         if (d == 0) {
             reg->type = type_names[i].type;
             reg->bytes = type_names[i].bytes;
+            reg->bits = (uint8_t)(8 * reg->bytes);
             reg->words = (uint8_t)((reg->bytes + 1) / 2);
             return 0;
         }
@@ -72,18 +82,44 @@ static int set_type(struct map_register *reg, const char *type, struct message *
     if (nearest != NULL)
         return message_set(message, ERR_INVALID, "type '%s'; did you mean '%s'?", type, nearest);
     return message_set(message, ERR_INVALID,
-                       "type '%s'; expected bit, bits16, int or uint with 8 to 64 bits, float32, "
-                       "float64, bcd16 to bcd64, stringN or time6",
+                       "type '%s'; expected bit, bits16, bits32, int or uint with 8 to 64 bits, "
+                       "float16 to float64, bcd16 to bcd64, stringN, time6, time12 or bcdtime6",
                        type);
+}
+
+/* Each part once; the same letters as a number's six bytes do not tell which is which. */
+static int set_time_order(struct map_register *reg, const char *order, struct message *message)
+{
+    unsigned seen = 0;
+    size_t len = strlen(order);
+
+    if (strcmp(reg->type_name, "time6") == 0 && (len == 0 || strcmp(order, "ABCDEF") == 0)) {
+        reg->type = REGISTER_BYTES;
+        return 0;
+    }
+    for (size_t i = 0; i < len && len == REGISTER_TIME_FIELDS; i++) {
+        const char *part = strchr(time_letters, order[i]);
+        if (part == NULL)
+            break;
+        reg->order[i] = (uint8_t)(part - time_letters);
+        seen |= 1u << reg->order[i];
+    }
+    if (seen == (1u << REGISTER_TIME_FIELDS) - 1)
+        return 0;
+    return message_set(message, ERR_INVALID,
+                       "word_order '%s'; for %s expected the order of year, month, day, hour, "
+                       "minute and second, as %s",
+                       order, reg->type_name, time_letters);
 }
 
 static int set_order(struct map_register *reg, const char *order, struct message *message)
 {
     size_t letters = reg->type == REGISTER_TEXT ? 2u : 2u * reg->words;
-    bool natural = letters == 2 || reg->type == REGISTER_TIME;
 
-    if (*order == '\0' && natural)
-        order = letters == 2 ? "AB" : "ABCDEF";
+    if (reg->type == REGISTER_TIME || reg->type == REGISTER_TIME_BCD)
+        return set_time_order(reg, order, message);
+    if (*order == '\0' && letters == 2)
+        order = "AB";
     for (size_t i = 0; i < COUNT(orders); i++) {
         if (strlen(orders[i]) != letters || strcmp(orders[i], order) != 0)
             continue;
@@ -103,7 +139,7 @@ int map_register_init(struct map_register *reg, const char *type, const char *wo
                       struct message *message)
 {
     struct map_register made = {
-        .bit = REGISTER_WHOLE_WORD, .scale = 1, .divisor = 1, .exact = true, .description = ""};
+        .scale = 1, .divisor = 1, .exact = true, .view = "", .description = ""};
     int err = set_type(&made, type, message);
 
     if (err == 0)
@@ -113,6 +149,22 @@ int map_register_init(struct map_register *reg, const char *type, const char *wo
     if (err == 0)
         *reg = made;
     return err;
+}
+
+int64_t map_register_most(const struct map_register *reg)
+{
+    int64_t decimal = 1;
+
+    if (reg->type == REGISTER_BCD) {
+        for (int i = 0; i < 2 * reg->bytes; i++)
+            decimal *= 10;
+        return decimal - 1;
+    }
+    if (reg->type == REGISTER_BIT)
+        return 1;
+    if (reg->type == REGISTER_INT || reg->bits == 64)
+        return INT64_MAX >> (64 - 8 * reg->bytes);
+    return INT64_MAX >> (63 - reg->bits);
 }
 
 /* The bits of hex digits, as many as the value has. */
@@ -129,12 +181,13 @@ static int parse_bits(const struct map_register *reg, const char *digits, uint64
     return 0;
 }
 
+/* The nearest float16's bits are not searched for: such a sentinel is told by its bits. */
 static int parse_float(const struct map_register *reg, const char *text, uint64_t *ret_raw)
 {
     double number;
     float single;
     uint32_t word;
-    int err = parse_double(text, &number);
+    int err = reg->bytes == 2 ? ERR_INVALID : parse_double(text, &number);
 
     if (err != 0)
         return err;

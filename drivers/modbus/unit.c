@@ -195,6 +195,8 @@ size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8
             decode_bit(reg, (data[offset / 8] >> offset % 8 & 1) != 0, &samples[count]);
         else
             decode_registers(reg, data + 2 * offset, &samples[count]);
+        if (point->totaliser != NULL)
+            totaliser_take(point->totaliser, reg, &samples[count]);
         count++;
     }
     return count;

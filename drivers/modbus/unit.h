@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "drivers/modbus/plan.h"
 #include "drivers/modbus/register_map.h"
+#include "drivers/modbus/totaliser.h"
 #include "model/sample.h"
 
 #include <stdbool.h>
@@ -20,9 +21,10 @@
 #include <stdint.h>
 
 struct modbus_point_options {
-    size_t reg;          /* index into the unit's map */
-    int64_t interval_ms; /* at least 1 */
-    uint32_t number;     /* what its samples carry as `point` */
+    size_t reg;                  /* index into the unit's map */
+    int64_t interval_ms;         /* at least 1 */
+    uint32_t number;             /* what its samples carry as `point` */
+    struct totaliser *totaliser; /* of a register with a modulus; NULL: taken as it comes */
 };
 
 struct modbus_unit_options {

@@ -1,5 +1,6 @@
 #include "drivers/simulator/encode.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/numbers.h"
 #include "drivers/modbus/decode.h"
@@ -11,8 +12,13 @@
 /* Of a difference that is arithmetic alone. */
 #define ROUNDING 1e-12
 
-/* Of a float32: half of its last digit. */
+/* Of a float32 and a float16: half of its last digit. */
 #define SINGLE_ROUNDING 6e-8
+#define HALF_ROUNDING   4.9e-4
+
+/* Of a binary16: the greatest, and frexp's exponent of the least that is normal. */
+#define HALF_MAX          65504.0
+#define HALF_MIN_EXPONENT (-13)
 
 /* The number of values that a counter has. */
 static double counter_size(const struct map_register *reg)
@@ -30,6 +36,23 @@ static uint64_t bcd_bits(const struct map_register *reg, double raw)
     return bits;
 }
 
+/* The nearest binary16, ties to even; beyond the greatest the greatest. */
+static uint64_t half_bits(double raw)
+{
+    double size = fmin(fabs(raw), HALF_MAX);
+    unsigned sign = signbit(raw) ? 0x8000 : 0;
+    int exponent = 0;
+    if (isnan(raw))
+        return 0x7e00;
+    if (!(size > 0))
+        return sign;
+    (void)frexp(size, &exponent);
+    exponent = exponent < HALF_MIN_EXPONENT ? HALF_MIN_EXPONENT : exponent;
+    /* A fraction that rounds up to 2048 carries into the exponent, as it should. */
+    unsigned fraction = (unsigned)nearbyint(ldexp(size, 11 - exponent));
+    return sign | ((unsigned)(exponent - HALF_MIN_EXPONENT) * 1024u + fraction);
+}
+
 /* The raw number's bits, least significant first in the result. */
 static uint64_t raw_bits(const struct map_register *reg, double raw)
 {
@@ -41,6 +64,8 @@ static uint64_t raw_bits(const struct map_register *reg, double raw)
         memcpy(&bits, &narrow, sizeof(bits));
         return bits;
     }
+    if (reg->type == REGISTER_FLOAT && reg->bytes == 2)
+        return half_bits(raw);
     if (reg->type == REGISTER_FLOAT) {
         uint64_t bits;
         memcpy(&bits, &raw, sizeof(bits));
@@ -72,19 +97,47 @@ static uint64_t nothing_bits(const struct map_register *reg)
     return raw_bits(reg, reg->type == REGISTER_FLOAT ? (double)NAN : HUGE_VAL);
 }
 
+/* The word with the field in it; its other bits are somebody else's. */
+static uint64_t with_field(const struct map_register *reg, double value, const uint16_t *registers)
+{
+    uint64_t most = UINT64_MAX >> (64 - reg->bits), word = 0;
+    double number = isnan(value) ? 0 : fmax(0, fmin((double)most, floor(value + 0.5)));
+    for (int i = 0; i < reg->bytes; i++) {
+        unsigned byte = registers[reg->address + i / 2] >> (i % 2 ? 0 : 8) & 0xff;
+        word |= (uint64_t)byte << (8 * (reg->bytes - 1 - reg->order[i]));
+    }
+    return (word & ~(most << reg->low_bit)) | (uint64_t)number << reg->low_bit;
+}
+
+/* The parts of a packed time, from the digits of its text. */
+static void encode_time(const struct map_register *reg, double value, uint16_t *registers)
+{
+    static const uint8_t places[REGISTER_TIME_FIELDS] = {2, 5, 8, 11, 14, 17};
+    char text[TIME_TEXT_SIZE];
+    uint16_t *at = &registers[reg->address];
+    time_format_utc((int64_t)(value - reg->offset), text);
+    for (int i = 0; i < REGISTER_TIME_FIELDS; i++) {
+        const char *digits = &text[places[reg->order[i]]];
+        unsigned high = (unsigned)(digits[0] - '0'), low = (unsigned)(digits[1] - '0');
+        unsigned part = reg->type == REGISTER_TIME_BCD ? high << 4 | low : 10 * high + low;
+        if (reg->words == REGISTER_TIME_FIELDS)
+            at[i] = (uint16_t)(reg->order[i] == 0 ? 2000 + part : part);
+        else
+            at[i / 2] = (uint16_t)(i % 2 ? at[i / 2] | part : part << 8);
+    }
+}
+
 int encode_registers(const struct map_register *reg, double value, uint16_t *registers)
 {
-    if (reg->type == REGISTER_BITS && reg->bit != REGISTER_WHOLE_WORD) {
-        uint16_t mask = (uint16_t)(1u << reg->bit);
-        if (value >= 0.5)
-            registers[reg->address] |= mask;
-        else
-            registers[reg->address] &= (uint16_t)~mask;
+    bool is_time = reg->type == REGISTER_TIME || reg->type == REGISTER_TIME_BCD;
+    if (is_time && isfinite(value)) {
+        encode_time(reg, value, registers);
         return 0;
     }
-    if (reg->type == REGISTER_BIT || reg->type == REGISTER_TEXT || reg->type == REGISTER_TIME)
+    if (reg->type == REGISTER_BIT || !map_register_is_number(reg))
         return ERR_INVALID;
-    uint64_t bits = isnan(value)
+    uint64_t bits = reg->type == REGISTER_BITS ? with_field(reg, value, registers)
+                    : isnan(value)
                         ? nothing_bits(reg)
                         : raw_bits(reg, reg->exact ? value : (value - reg->offset) / reg->scale);
     uint8_t wire[8] = {0};
@@ -103,7 +156,7 @@ int encode_registers(const struct map_register *reg, double value, uint16_t *reg
 
 bool encode_holds_number(const struct map_register *reg)
 {
-    return reg->type != REGISTER_TEXT && reg->type != REGISTER_TIME;
+    return map_register_is_number(reg);
 }
 
 double encode_read_back(const struct map_register *reg, double value)
@@ -112,12 +165,13 @@ double encode_read_back(const struct map_register *reg, double value)
     struct sample sample = {0};
     uint16_t registers[4] = {0};
     uint8_t wire[8];
-    double number = NAN;
+    double number = (double)NAN;
     alone.address = 0;
+    alone.enum_count = 0; /* the number itself, not its word */
     if (reg->type == REGISTER_BIT)
         return value >= 0.5;
     if (!encode_holds_number(reg) || encode_registers(&alone, value, registers))
-        return NAN;
+        return (double)NAN;
     for (int w = 0; w < reg->words; w++) {
         wire[2 * w] = (uint8_t)(registers[w] >> 8);
         wire[2 * w + 1] = (uint8_t)registers[w];
@@ -130,10 +184,13 @@ double encode_read_back(const struct map_register *reg, double value)
 
 bool encode_fits(const struct map_register *reg, double value)
 {
-    bool is_float = reg->type == REGISTER_FLOAT, is_single = is_float && reg->bytes == 4;
-    double step = fabs(reg->scale) * (is_float ? (double)FLT_TRUE_MIN : 1);
+    bool is_float = reg->type == REGISTER_FLOAT;
+    double rounding = !is_float || reg->bytes == 8 ? ROUNDING
+                      : reg->bytes == 4            ? SINGLE_ROUNDING
+                                                   : HALF_ROUNDING;
+    double least = !is_float ? 1 : reg->bytes == 2 ? ldexp(1, -24) : (double)FLT_TRUE_MIN;
     double size = fabs(value) + (reg->exact ? 0 : fabs(reg->offset));
-    double room = step / 2 + size * (is_single ? SINGLE_ROUNDING : ROUNDING);
+    double room = fabs(reg->scale) * least / 2 + size * rounding;
     return fabs(encode_read_back(reg, value) - value) <= room; /* never of NaN */
 }
 

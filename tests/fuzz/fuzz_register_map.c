@@ -1,7 +1,8 @@
 /* A register map from anywhere, then its registers over any bytes: no crash, nothing beyond its
- * bounds, and no good value that is none. */
+ * bounds, no good value that is none, and no running total that falls. */
 #include "drivers/modbus/decode.h"
 #include "drivers/modbus/register_map.h"
+#include "drivers/modbus/totaliser.h"
 
 #include "base/text.h"
 
@@ -10,6 +11,24 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Over every word of the bytes, as if they were read one after the other. */
+static void check_total(const struct map_register *reg, const uint8_t *data, size_t size)
+{
+    struct totaliser totaliser = {.known = false};
+    double last = -HUGE_VAL;
+
+    for (size_t at = 0; at + 2u * reg->words <= size; at += 2) {
+        struct sample sample = {.point = 1};
+        decode_registers(reg, data + at, &sample);
+        totaliser_take(&totaliser, reg, &sample);
+        if (!reg->running || sample.value.kind == VALUE_NONE || sample.value.kind == VALUE_TEXT)
+            continue;
+        if (sample.value.number < last)
+            abort();
+        last = sample.value.number;
+    }
+}
 
 static void check_register(const struct map_register *reg, const uint8_t *data, size_t size)
 {
@@ -31,6 +50,8 @@ static void check_register(const struct map_register *reg, const uint8_t *data, 
         (sample.quality == QUALITY_GOOD && sample.value.kind == VALUE_NONE) ||
         !text_is_utf8(sample.value.text, strlen(sample.value.text)))
         abort();
+    if (reg->modulus > 0)
+        check_total(reg, data, size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

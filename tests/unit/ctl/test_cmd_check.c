@@ -44,6 +44,7 @@ static void the_shipped_files_are_good(void **state)
     expect("check config/central.yaml", CTL_YES, "config/central.yaml: good: centre 'c1'", "");
     expect("check config/rules/demo.yaml", CTL_YES, "good: alarm rules", "");
     expect("check config/maps/gas-rtu.csv", CTL_YES, "good: register map, 18 registers\n", "");
+    expect("check config/maps/tuf-2000m.csv", CTL_YES, "good: register map, 16 registers\n", "");
 }
 
 static void usage_is_2(void **state)

@@ -93,6 +93,46 @@ static void every_order_is_its_permutation(void **state)
         {"bcd48", "EFCDAB", "111612430000", "12431116"},
         {"bcd48", "BADCFE", "000043121611", "12431116"},
         {"bcd48", "FEDCBA", "161143120000", "12431116"},
+        {"float16", "AB", "3e00", "1.5"},
+        {"float16", "BA", "003e", "1.5"},
+        {"bits32", "CDAB", "22330011", "1122867"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct map_register reg = made(cases[i].type, cases[i].order);
+        check(&reg, cases[i].hex, cases[i].value);
+    }
+}
+
+/* RFC 8949 (CBOR), appendix A: numbers beside their bytes. */
+static void published_numbers_are_read(void **state)
+{
+    static const struct {
+        const char *type, *order, *hex, *value;
+    } cases[] = {
+        {"float16", "AB", "0000", "0"},
+        {"float16", "AB", "8000", "-0"},
+        {"float16", "AB", "3c00", "1"},
+        {"float16", "AB", "3e00", "1.5"},
+        {"float16", "AB", "7bff", "65504"},
+        {"float16", "AB", "0001", "5.9604645e-8"},
+        {"float16", "AB", "0400", "0.000061035156"},
+        {"float16", "AB", "c400", "-4"},
+        {"float16", "AB", "7c00", "not_a_number"},
+        {"float16", "AB", "7e00", "not_a_number"},
+        {"float16", "AB", "fc00", "not_a_number"},
+        {"float32", "ABCD", "47c35000", "100000"},
+        {"float32", "ABCD", "7f7fffff", "3.4028235e38"},
+        {"float32", "ABCD", "7f800000", "not_a_number"},
+        {"float64", "ABCDEFGH", "3ff199999999999a", "1.1"},
+        {"float64", "ABCDEFGH", "7e37e43c8800759c", "1e300"},
+        {"float64", "ABCDEFGH", "c010666666666666", "-4.1"},
+        {"uint8", "AB", "ff00", "255"},
+        {"uint16", "AB", "03e8", "1000"},
+        {"uint32", "ABCD", "000f4240", "1000000"},
+        {"uint64", "ABCDEFGH", "000000e8d4a51000", "1000000000000"},
+        {"uint64", "ABCDEFGH", "ffffffffffffffff", "'18446744073709551615'"},
     };
 
     (void)state;
@@ -273,12 +313,18 @@ static void bits_are_picked_from_their_word(void **state)
 
     (void)state;
     check(&reg, "8001", "32769");
-    reg.bit = 0;
+    reg.bits = 1;
     check(&reg, "8001", "1");
-    reg.bit = 1;
+    reg.low_bit = 1;
     check(&reg, "8001", "0");
-    reg.bit = 15;
+    reg.low_bit = 15;
     check(&reg, "8001", "1");
+    reg.low_bit = 4;
+    reg.bits = 4;
+    check(&reg, "fa5f", "5");
+    reg.low_bit = 0;
+    reg.bits = 15;
+    check(&reg, "ffff", "32767");
     decode_bit(&coil, true, &sample);
     assert_true(double_same(sample.value.number, 1));
     coil.exact = false;
@@ -297,6 +343,7 @@ static void texts_are_trimmed_and_made_utf8(void **state)
     struct map_register time = made("time6", "");
 
     (void)state;
+    assert_int_equal(time.type, REGISTER_BYTES);
     check(&reg, "414220200000", "'AB'");
     check(&reg, "4142434445ff", "'ABCDE'");
     check(&reg, "004142434445", "''");
@@ -307,17 +354,91 @@ static void texts_are_trimmed_and_made_utf8(void **state)
     check(&time, "1a0b180c0700", "'1a0b180c0700'");
 }
 
+static void words_stand_for_numbers(void **state)
+{
+    static const struct register_word words[] = {
+        {-1, "fault 故障", 12}, {0, "stopped", 7}, {3, "running", 7}};
+    struct map_register reg = made("int16", "AB");
+    struct map_register wide = made("uint64", "ABCDEFGH");
+    struct sample sample = {.point = 3};
+
+    (void)state;
+    reg.enum_words = wide.enum_words = words;
+    reg.enum_count = wide.enum_count = COUNT(words);
+    check(&reg, "0000", "'stopped'");
+    check(&reg, "0003", "'running'");
+    check(&reg, "ffff", "'fault 故障'");
+    sample = decoded(&reg, "0001");
+    assert_int_equal(sample.quality, QUALITY_BAD);
+    assert_int_equal(sample.cause, CAUSE_OUT_OF_RANGE);
+    assert_true(double_same(sample.value.number, 1));
+    assert_int_equal(decoded(&wide, "ffffffffffffffff").cause, CAUSE_OUT_OF_RANGE);
+    reg.sentinels[0] = 3;
+    reg.sentinel_count = 1;
+    check(&reg, "0003", "sensor_fault");
+}
+
+/* 2026-12-31 23:59:59, and what is no date. */
+static void packed_times_are_milliseconds(void **state)
+{
+    static const struct {
+        const char *type, *order, *hex, *value;
+    } cases[] = {
+        {"time6", "YMDhms", "1a0c1f173b3b", "1798761599000"},
+        {"time6", "smhDMY", "3b3b171f0c1a", "1798761599000"},
+        {"time6", "MYhDsm", "0c1a171f3b3b", "1798761599000"},
+        {"bcdtime6", "YMDhms", "261231235959", "1798761599000"},
+        {"bcdtime6", "DMYhms", "311226235959", "1798761599000"},
+        {"time12", "YMDhms", "07ea000c001f0017003b003b", "1798761599000"},
+        {"time12", "YMDhms", "001a000c001f0017003b003b", "1798761599000"},
+        {"time6", "YMDhms", "180d1d000000", "clock"},         /* month 13 */
+        {"time6", "YMDhms", "18021d000000", "1709164800000"}, /* a leap day */
+        {"time6", "YMDhms", "19021d000000", "clock"},
+        {"time6", "YMDhms", "000000000000", "clock"},
+        {"time6", "YMDhms", "ffffffffffff", "clock"},
+        {"time6", "YMDhms", "1a0c1f183b3b", "clock"},
+        {"bcdtime6", "YMDhms", "2a1231235959", "clock"},
+        {"bcdtime6", "YMDhms", "26123123595a", "clock"},
+        {"time12", "YMDhms", "ffff000c001f0017003b003b", "clock"},
+        {"time12", "YMDhms", "07ea010c001f0017003b003b", "clock"},
+    };
+    struct map_register reg = made("time6", "YMDhms");
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct map_register one = made(cases[i].type, cases[i].order);
+        check(&one, cases[i].hex, cases[i].value);
+    }
+    reg.exact = false; /* its clock shows UTC+8 */
+    reg.offset = -28800000;
+    check(&reg, "1a0c1f173b3b", "1798732799000");
+}
+
+static void packed_times_tell_each_part_once(void **state)
+{
+    static const char *const wrong[] = {"YMDhm", "YMDhmm", "YMDhmx", "YMDhmsY", "ABCDEF", ""};
+    struct map_register reg;
+    struct message message = {""};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        assert_int_equal(map_register_init(&reg, "bcdtime6", wrong[i], &message), ERR_INVALID);
+        assert_non_null(strstr(message.text, "as YMDhms"));
+    }
+}
+
 static void every_type_ends_by_its_own_width(void **state)
 {
-    static const char *const types[] = {"bits16", "uint8",   "int16",   "uint32", "int64",
-                                        "bcd48",  "string3", "float32", "time6",  "float64"};
-    static const char *const wires[] = {"", "AB", "ABCD", "ABCDEF", "ABCDEFGH"};
+    static const char *const types[] = {"bits16", "uint8",   "int16",   "uint32",  "int64",
+                                        "bcd48",  "string3", "float32", "time6",   "float64",
+                                        "time12", "bits32",  "float16", "bcdtime6"};
+    static const char *const wires[] = {"", "AB", "ABCD", "ABCDEF", "YMDhms", "ABCDEFGH"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(types); i++) {
         struct map_register reg;
         struct sample sample = {.point = 1};
-        uint8_t wire[8];
+        uint8_t wire[12];
         size_t w = 0;
         memset(wire, 0xFF, sizeof wire);
         while (map_register_init(&reg, types[i], wires[w], NULL) != 0)
@@ -331,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_order_is_its_permutation),
+        cmocka_unit_test(published_numbers_are_read),
         cmocka_unit_test(whole_numbers_keep_their_sign_and_every_digit),
         cmocka_unit_test(what_is_no_number_is_bad),
         cmocka_unit_test(floats_stay_floats_until_scaled),
@@ -341,6 +463,9 @@ int main(void)
         cmocka_unit_test(sentinels_must_fit_their_register),
         cmocka_unit_test(bits_are_picked_from_their_word),
         cmocka_unit_test(texts_are_trimmed_and_made_utf8),
+        cmocka_unit_test(words_stand_for_numbers),
+        cmocka_unit_test(packed_times_are_milliseconds),
+        cmocka_unit_test(packed_times_tell_each_part_once),
         cmocka_unit_test(every_type_ends_by_its_own_width),
     };
 

@@ -144,7 +144,8 @@ static void a_bit_of_a_word_leaves_the_others_alone(void **state)
     (void)state;
     for (int8_t bit = 0; bit < 16; bit++) {
         struct map_register reg = make_register("bits16", "AB");
-        reg.bit = bit;
+        reg.low_bit = (uint8_t)bit;
+        reg.bits = 1;
         uint16_t registers[8] = {0xa5a5};
         struct sample sample = there_and_back(&reg, 0.5, registers);
         assert_true(sample.value.number > 0.5);
@@ -152,6 +153,64 @@ static void a_bit_of_a_word_leaves_the_others_alone(void **state)
         sample = there_and_back(&reg, 0.49, registers);
         assert_true(sample.value.number < 0.5);
         assert_int_equal(registers[0], 0xa5a5 & ~(1 << bit));
+    }
+}
+
+static void a_field_of_bits_leaves_the_others_alone(void **state)
+{
+    struct map_register reg = make_register("bits32", "CDAB");
+    uint16_t registers[8] = {0xffff, 0xffff};
+    reg.low_bit = 12;
+    reg.bits = 8;
+    (void)state;
+    assert_true(double_same(there_and_back(&reg, 0x5a, registers).value.number, 0x5a));
+    assert_int_equal(registers[0], 0xafff);
+    assert_int_equal(registers[1], 0xfff5);
+    assert_true(double_same(there_and_back(&reg, 300, registers).value.number, 255));
+    assert_true(double_same(there_and_back(&reg, -1, registers).value.number, 0));
+    assert_true(double_same(there_and_back(&reg, (double)NAN, registers).value.number, 0));
+    assert_int_equal(registers[0], 0x0fff);
+}
+
+/* All of them, but for the NaNs. */
+static void every_float16_comes_back(void **state)
+{
+    struct map_register reg = make_register("float16", "AB");
+    uint16_t registers[8] = {0};
+    uint8_t wire[2];
+    (void)state;
+    for (unsigned raw = 0; raw <= 0xffff; raw++) {
+        struct sample sample = {0};
+        wire[0] = (uint8_t)(raw >> 8);
+        wire[1] = (uint8_t)raw;
+        decode_registers(&reg, wire, &sample);
+        if (sample.quality != QUALITY_GOOD)
+            continue;
+        assert_int_equal(encode_registers(&reg, sample.value.number, registers), 0);
+        if (registers[0] != raw)
+            fail_msg("%04x came back as %04x", raw, registers[0]);
+    }
+    expect_back(&reg, 2049, 2048); /* ties to even */
+    expect_back(&reg, 2047.9, 2048);
+    expect_back(&reg, 1e9, 65504);
+    expect_back(&reg, 1e-9, 0);
+}
+
+static void a_packed_time_comes_back(void **state)
+{
+    static const char *const cases[][2] = {
+        {"time6", "YMDhms"}, {"time6", "smhDMY"}, {"time12", "YMDhms"}, {"bcdtime6", "DMYhms"}};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct map_register reg = make_register(cases[i][0], cases[i][1]);
+        uint16_t registers[8] = {0xffff, 0xffff, 0xffff};
+        struct sample sample = there_and_back(&reg, 1798761599999.0, registers);
+        assert_true(double_same(sample.value.number, 1798761599000.0));
+        reg.exact = false;
+        reg.offset = -28800000;
+        sample = there_and_back(&reg, 1798761599000.0, registers);
+        assert_true(double_same(sample.value.number, 1798761599000.0));
+        assert_int_equal(encode_registers(&reg, (double)NAN, registers), ERR_INVALID);
     }
 }
 
@@ -306,6 +365,9 @@ int main(void)
         cmocka_unit_test(numbers_are_rounded_to_what_the_type_can_tell),
         cmocka_unit_test(numbers_are_held_within_their_type),
         cmocka_unit_test(a_bit_of_a_word_leaves_the_others_alone),
+        cmocka_unit_test(a_field_of_bits_leaves_the_others_alone),
+        cmocka_unit_test(every_float16_comes_back),
+        cmocka_unit_test(a_packed_time_comes_back),
         cmocka_unit_test(a_byte_leaves_its_registers_other_byte_alone),
         cmocka_unit_test(only_its_own_words_are_written),
         cmocka_unit_test(what_holds_no_number_is_refused_and_writes_nothing),

@@ -16,6 +16,7 @@
 
 #define HEADER "name,function,address,type,word_order,scale,offset,unit,access,description"
 #define WIDE   HEADER ",min,max,sentinel"
+#define MORE   "name,function,address,type,word_order,scale,enum,rollover,total,view"
 
 static void errors_begin(struct config_errors *errors)
 {
@@ -160,14 +161,167 @@ static void bits_are_numbered_by_their_description(void **state)
                                              "b,3,20,bits16,AB,1,0,,ro,bit 15: Fault\n"
                                              "c,3,20,bits16,AB,1,0,,ro,b0 input\n"
                                              "d,1,20,bit,,1,0,,ro,\n"
-                                             "e,2,65535,bit,,1,0,,ro,\n");
+                                             "e,2,65535,bit,,1,0,,ro,\n"
+                                             "f,3,20,bits16,AB,1,0,,ro,bits 4..7: state\n"
+                                             "g,3,22,bits32,ABCD,1,0,,ro,bit 31\n"
+                                             "h,3,20,bits16,AB,1,0,,ro,bits of many kinds\n");
+    static const struct {
+        int low_bit, bits;
+        const char *description;
+    } expected[] = {
+        {0, 1, "Run"}, {15, 1, "Fault"}, {0, 16, "b0 input"}, {0, 8, ""},
+        {0, 8, ""},    {4, 4, "state"},  {31, 1, "bit 31"},   {0, 16, "bits of many kinds"}};
 
     (void)state;
-    assert_int_equal(register_map_at(map, 0)->bit, 0);
-    assert_int_equal(register_map_at(map, 1)->bit, 15);
-    assert_int_equal(register_map_at(map, 2)->bit, REGISTER_WHOLE_WORD);
+    for (size_t i = 0; i < register_map_count(map); i++) {
+        const struct map_register *reg = register_map_at(map, i);
+        assert_int_equal(reg->low_bit, expected[i].low_bit);
+        assert_int_equal(reg->bits, expected[i].bits);
+        assert_string_equal(reg->description, expected[i].description);
+    }
     assert_int_equal(register_map_at(map, 3)->type, REGISTER_BIT);
     register_map_free(map);
+}
+
+static void an_enumeration_has_words(void **state)
+{
+    struct register_map *map = parsed(MORE "\n"
+                                           "a,3,0,uint16,AB,,2:two|0:off 停|1:on\n"
+                                           "b,3,1,int8,AB,,-128:low|127:a:b\n"
+                                           "c,1,0,bit,,,0:no|1:yes\n");
+    const struct map_register *reg = register_map_at(map, 0);
+
+    (void)state;
+    assert_int_equal(reg->enum_count, 3);
+    assert_int_equal(reg->enum_words[0].number, 0);
+    assert_int_equal(reg->enum_words[0].len, strlen("off 停"));
+    assert_memory_equal(reg->enum_words[0].text, "off 停", reg->enum_words[0].len);
+    assert_int_equal(reg->enum_words[2].number, 2);
+    assert_int_equal(register_map_at(map, 1)->enum_words[0].number, -128);
+    assert_memory_equal(register_map_at(map, 1)->enum_words[1].text, "a:b", 3);
+    register_map_free(map);
+}
+
+static void an_enumeration_is_of_whole_numbers_told_once(void **state)
+{
+    (void)state;
+    check_refused(MORE "\n"
+                       "a,3,0,float32,ABCD,,0:x\n"
+                       "b,3,2,uint16,AB,0.1,0:x\n"
+                       "c,3,3,uint8,AB,,0:x|256:y\n"
+                       "d,3,4,uint16,AB,,0:x|1|2:|:z\n"
+                       "e,3,5,uint16,AB,,7:x|7:y\n"
+                       "f,3,6,string4,,,0:x\n",
+                  "m.csv:2:21: float32 has no enum: it is not whole\n"
+                  "m.csv:3:17: an enumeration has no scale or offset\n"
+                  "m.csv:4:17: enum '256:y'; expected a raw value of uint8, a colon and a word of "
+                  "at most 39 bytes, the next behind a |\n"
+                  "m.csv:5:18: enum '1'; expected a raw value of uint16, a colon and a word of at "
+                  "most 39 bytes, the next behind a |\n"
+                  "m.csv:5:18: enum '2:'; expected a raw value of uint16, a colon and a word of "
+                  "at most 39 bytes, the next behind a |\n"
+                  "m.csv:5:18: enum ':z'; expected a raw value of uint16, a colon and a word of "
+                  "at most 39 bytes, the next behind a |\n"
+                  "m.csv:6:18: enum has two words for 7\n"
+                  "m.csv:7:17: string4 has no enum\n");
+}
+
+static void a_totaliser_knows_when_it_turns_over(void **state)
+{
+    struct register_map *map = parsed(MORE "\n"
+                                           "a,3,0,uint32,ABCD,0.1,,4294967295\n"
+                                           "b,3,0,uint32,ABCD,0.1,,4294967295,running\n"
+                                           "c,3,2,bcd32,ABCD,1,,99999999\n"
+                                           "d,3,4,float32,ABCD,1,,4000000\n"
+                                           "e,3,6,uint64,ABCDEFGH,1,,999999999999\n"
+                                           "f,3,10,uint16,AB,1\n");
+
+    (void)state;
+    assert_true(double_same(register_map_at(map, 0)->modulus, 4294967296));
+    assert_true(double_same(register_map_at(map, 2)->modulus, 100000000));
+    assert_true(double_same(register_map_at(map, 3)->modulus, 4000000));
+    assert_true(double_same(register_map_at(map, 4)->modulus, 1e12));
+    assert_true(double_same(register_map_at(map, 5)->modulus, 0));
+    assert_false(register_map_at(map, 0)->running);
+    assert_true(register_map_at(map, 1)->running);
+    register_map_free(map);
+    check_refused(MORE "\n"
+                       "a,3,0,uint16,AB,1,,65536\n"
+                       "b,3,1,bcd16,AB,1,,10000\n"
+                       "c,3,2,float32,ABCD,1,,0\n"
+                       "d,3,4,bits16,AB,1,,5\n"
+                       "e,3,5,uint16,AB,-1,,5\n"
+                       "f,3,6,uint16,AB,1,,,running\n"
+                       "g,3,7,uint16,AB,1,,9,daily\n",
+                  "m.csv:2:20: rollover '65536'; expected the last raw count before 0, up to "
+                  "65535\n"
+                  "m.csv:3:19: rollover '10000'; expected the last raw count before 0, up to 9999\n"
+                  "m.csv:4:23: rollover '0'; expected a number above 0\n"
+                  "m.csv:5:20: bits16 counts nothing\n"
+                  "m.csv:6:17: a totaliser's scale is above 0\n"
+                  "m.csv:7:21: a running total needs its rollover: the last raw count before 0\n"
+                  "m.csv:8:22: total 'daily'; expected running, or nothing\n");
+}
+
+static void one_register_may_be_looked_at_in_several_ways(void **state)
+{
+    struct register_map *map = parsed(MORE "\n"
+                                           "word,3,5,uint16,AB\n"
+                                           "bits,3,5,bits16,AB\n"
+                                           "high,3,5,uint8,AB\n"
+                                           "low,3,5,uint8,BA\n"
+                                           "other,4,5,float32,ABCD\n"
+                                           "pair,3,7,uint32,ABCD\n"
+                                           "again,3,7,float32,ABCD\n"
+                                           "second,3,8,uint16,AB,,,,,pair\n"
+                                           "over,3,6,float32,ABCD,,,,,pair\n"
+                                           "bit,1,5,bit\n");
+
+    (void)state;
+    assert_int_equal(register_map_count(map), 10);
+    register_map_free(map);
+}
+
+static void what_overlaps_otherwise_is_refused(void **state)
+{
+    (void)state;
+    check_refused(MORE "\n"
+                       "a,3,2,float32,ABCD\n"
+                       "b,3,1,float32,ABCD\n"
+                       "c,3,3,uint16,AB\n"
+                       "d,3,9,uint16,AB,,,,,d\n"
+                       "e,3,10,uint16,AB,,,,,nobody\n"
+                       "f,3,11,uint16,AB,,,,,e\n"
+                       "g,3,12,uint16,AB,,,,,a\n",
+                  "m.csv:5:1: view 'd' of 'd' is no other row\n"
+                  "m.csv:6:1: view 'nobody' of 'e' is no other row\n"
+                  "m.csv:7:1: view 'e' of 'f' is a view itself; name the row that it looks at\n"
+                  "m.csv:8:1: view 'a' of 'g' has none of its registers\n"
+                  "m.csv:3:1: 'b', registers 1 to 2, overlaps 'a' of line 2, 2 to 3; is it another "
+                  "look at them, say 'a' under view\n"
+                  "m.csv:4:1: 'c', registers 3 to 3, overlaps 'a' of line 2, 2 to 3; is it another "
+                  "look at them, say 'a' under view\n");
+}
+
+static void a_packed_time_may_be_the_clock(void **state)
+{
+    struct register_map *map =
+        parsed(HEADER ",time\nclock,3,0,bcdtime6,YMDhms,1,-28800000,ms,ro,,device\n");
+
+    (void)state;
+    assert_int_equal(register_map_clock(map), 0);
+    assert_true(double_same(register_map_at(map, 0)->offset, -28800000));
+    register_map_free(map);
+    check_refused(HEADER ",time,min\n"
+                         "a,3,0,time6,ABCDEF,1,0,,ro,,device\n"
+                         "b,3,3,time6,YMDhms,10,0,,ro,,,1\n"
+                         "c,3,6,time6,YMDDms,1,0,,ro,\n",
+                  "m.csv:2:29: time6 cannot be a clock; expected a packed time with its order, or "
+                  "a whole number that is ms UTC after its scale\n"
+                  "m.csv:3:20: time6 has no scale; its offset is in ms\n"
+                  "m.csv:3:31: time6 has no min\n"
+                  "m.csv:4:13: word_order 'YMDDms'; for time6 expected the order of year, month, "
+                  "day, hour, minute and second, as YMDhms\n");
 }
 
 static void all_mistakes_are_told_in_one_run_with_their_places(void **state)
@@ -211,8 +365,9 @@ static void all_mistakes_are_told_in_one_run_with_their_places(void **state)
                   "bytes\n"
                   "m.csv:15:16: string4 has no scale or offset\n"
                   "m.csv:15:25: string4 has no min\n"
-                  "m.csv:16:7: type 'complex'; expected bit, bits16, int or uint with 8 to 64 "
-                  "bits, float32, float64, bcd16 to bcd64, stringN or time6\n");
+                  "m.csv:16:7: type 'complex'; expected bit, bits16, bits32, int or uint with 8 "
+                  "to 64 bits, float16 to float64, bcd16 to bcd64, stringN, time6, time12 or "
+                  "bcdtime6\n");
 }
 
 static void columns_must_be_known(void **state)
@@ -343,6 +498,12 @@ int main(void)
         cmocka_unit_test(longer_numbers_must_tell_their_order),
         cmocka_unit_test(rows_that_only_write_are_passed_over),
         cmocka_unit_test(bits_are_numbered_by_their_description),
+        cmocka_unit_test(an_enumeration_has_words),
+        cmocka_unit_test(an_enumeration_is_of_whole_numbers_told_once),
+        cmocka_unit_test(a_totaliser_knows_when_it_turns_over),
+        cmocka_unit_test(one_register_may_be_looked_at_in_several_ways),
+        cmocka_unit_test(what_overlaps_otherwise_is_refused),
+        cmocka_unit_test(a_packed_time_may_be_the_clock),
         cmocka_unit_test(all_mistakes_are_told_in_one_run_with_their_places),
         cmocka_unit_test(columns_must_be_known),
         cmocka_unit_test(a_name_stands_once),

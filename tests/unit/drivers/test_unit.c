@@ -126,12 +126,42 @@ static void no_reply_is_a_bad_sample_for_each_point(void **state)
     register_map_free(map);
 }
 
+/* A meter of four digits before and after it rolls over. */
+static void a_totaliser_is_summed_beside_what_was_read(void **state)
+{
+    struct register_map *map = map_of("name,function,address,type,scale,rollover,total\n"
+                                      "volume,3,10,bcd16,0.1,9999\n"
+                                      "running,3,10,bcd16,0.1,9999,running\n");
+    struct totaliser totalisers[2] = {{.known = false}, {.known = false}};
+    struct modbus_point_options points[2] = {
+        {.reg = 0, .interval_ms = 1000, .number = 0, .totaliser = &totalisers[0]},
+        {.reg = 1, .interval_ms = 1000, .number = 1, .totaliser = &totalisers[1]}};
+    struct modbus_unit_options options = {
+        .unit = 1, .map = map, .points = points, .point_count = 2};
+    struct unit_reads unit = {.id = 0};
+    struct sample samples[2];
+
+    (void)state;
+    assert_int_equal(unit_reads_init(&unit, &options, NULL), 0);
+    unit_reads_values(&unit, 0, (const uint8_t *)"\x99\x98", 1000, samples);
+    assert_int_equal(samples[0].quality, QUALITY_GOOD);
+    unit_reads_values(&unit, 0, (const uint8_t *)"\x00\x03", 2000, samples);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(samples[i].quality, QUALITY_UNCERTAIN);
+        assert_int_equal(samples[i].cause, CAUSE_ROLLOVER);
+        assert_true(double_same(samples[i].value.number, samples[i].point == 0 ? 0.3 : 1000.3));
+    }
+    unit_reads_release(&unit);
+    register_map_free(map);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gas_corrector_reads_as_documented),
         cmocka_unit_test(packed_bits_are_found_in_their_byte),
         cmocka_unit_test(no_reply_is_a_bad_sample_for_each_point),
+        cmocka_unit_test(a_totaliser_is_summed_beside_what_was_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,7 +144,8 @@ static void a_birth_says_what_its_numbers_mean(void **state)
         &out, HEAD("birth", "a") HEAD_END
         ",\"edge\":\"leachate-north\",\"site\":\"leachate\",\"causes\":[\"none\",\"comm_timeout\","
         "\"modbus_exception\",\"bad_response\",\"link_down\",\"out_of_range\",\"sensor_fault\","
-        "\"not_a_number\",\"flat_line\",\"substituted\",\"maintenance\",\"calibration\",\"clock\"],"
+        "\"not_a_number\",\"flat_line\",\"substituted\",\"maintenance\",\"calibration\",\"clock\","
+        "\"rollover\",\"meter_swap\"],"
         "\"points\":["
         "{\"id\":\"leachate.effluent.cod\",\"name\":\"COD \xE5\x87\xBA\xE6\xB0\xB4\","
         "\"unit\":\"mg/L\",\"type\":\"float32\",\"site\":\"leachate\","

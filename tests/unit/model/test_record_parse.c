@@ -391,7 +391,7 @@ static void causes_of_a_later_version_keep_their_quality(void **state)
     struct record record;
 
     (void)state;
-    assert_int_equal(parse(DATA "\"id\":[0,1],\"val\":[1,2],\"q\":[1023,525]}", &record, NULL), 0);
+    assert_int_equal(parse(DATA "\"id\":[0,1],\"val\":[1,2],\"q\":[1023,712]}", &record, NULL), 0);
     assert_int_equal(record.samples[0].quality, QUALITY_STALE);
     assert_int_equal(record.samples[0].cause, CAUSE_NONE);
     assert_int_equal(record.samples[1].quality, QUALITY_BAD);
@@ -429,7 +429,8 @@ static void births_of_other_versions_are_read(void **state)
                            "\"comm_timeout\",\"modbus_exception\",\"bad_response\",\"link_down\","
                            "\"out_of_range\",\"sensor_fault\",\"not_a_number\",\"flat_line\","
                            "\"substituted\","
-                           "\"maintenance\",\"calibration\",\"clock\",\"solar_flare\"]}",
+                           "\"maintenance\",\"calibration\",\"clock\",\"rollover\","
+                           "\"meter_swap\",\"solar_flare\"]}",
               &record, NULL),
         0);
     assert_int_equal(record.point_count, 0);
