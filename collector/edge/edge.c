@@ -6,12 +6,13 @@
 #include "base/notify_socket.h"
 #include "base/numbers.h"
 #include "base/worker.h"
-#include "edge/points.h"
+#include "edge/hole_keeper.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
 #include "edge/uplink.h"
 #include "model/topics.h"
 #include "net/mqtt.h"
+#include "service/points.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -36,7 +37,7 @@
  */
 
 #define CHECK_MS            1000
-#define STATS_LIMIT         (24 * 1024)
+#define STATS_LIMIT         (32 * 1024)
 #define DISK_RETRY_MS       200
 #define DRAIN_LOOK_MS       50
 #define RECEIVED_RANGES_MAX 100000
@@ -46,6 +47,7 @@ enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
 struct edge {
     const struct edge_config *config;
     struct edge_points *points;
+    struct hole_keeper *holes;
     struct journal *journal;
     struct recorder *recorder;
     struct uplink *uplink;
@@ -92,6 +94,10 @@ static void write_link_stats(struct edge *edge, struct json_writer *json)
         json_u64(json, status.driver.bad);
         json_key(json, "repeated");
         json_u64(json, status.driver.repeated);
+        json_key(json, "skipped");
+        json_u64(json, status.driver.skipped);
+        json_key(json, "late");
+        json_u64(json, status.driver.late);
         json_key(json, "trouble");
         json_text(json, status.driver.trouble.text);
         json_end_object(json);
@@ -238,6 +244,14 @@ static void tell_space(struct edge *edge, struct now now, uint64_t lost)
     edge->told_lost = lost;
 }
 
+static void tell_tight_links(const struct edge *edge)
+{
+    struct message message = {""};
+    for (size_t i = 0; i < edge->config->link_count; i++)
+        if (edge_points_is_tight(edge->points, edge->config, i, &message))
+            log_warn("link", "%s", message.text);
+}
+
 /* Says once what is wrong, and once when it is over. */
 static void tell_troubles(struct edge *edge, struct now now)
 {
@@ -332,6 +346,7 @@ static void stop(struct edge *edge)
     }
     mqtt_close(edge->mqtt);
     poller_free(edge->poller);
+    hole_keeper_save(edge->holes, clock_read(clock_real()));
     uplink_free(edge->uplink);
     recorder_free(edge->recorder);
     journal_close(edge->journal);
@@ -462,11 +477,13 @@ static void run(struct edge *edge, int signal_fd)
             log_info("edge", "a changed configuration is taken at the next start");
         }
         tell_troubles(edge, clock_read(clock_real()));
+        hole_keeper_save(edge->holes, clock_read(clock_real()));
         notify_socket_send("WATCHDOG=1");
     }
 }
 
-static int operate(const struct edge_config *config, struct edge_points *points)
+static int operate(const struct edge_config *config, struct edge_points *points,
+                   struct hole_keeper *holes)
 {
     struct edge *edge = calloc(1, sizeof(*edge));
     struct message message = {""};
@@ -478,6 +495,7 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     }
     edge->config = config;
     edge->points = points;
+    edge->holes = holes;
     clock_boot_id(edge->boot);
     uint8_t nonce[16];
     random_bytes(nonce, sizeof(nonce));
@@ -486,6 +504,7 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     if (err) {
         log_error("edge", "%s", message.text);
     } else {
+        tell_tight_links(edge);
         log_info("edge", "%s polls %zu points on %zu links", config->edge, points->count,
                  config->link_count);
         notify_socket_send("READY=1");
@@ -529,11 +548,16 @@ int edge_main(int argc, char **argv)
     struct edge_config *config = NULL;
     struct edge_points *points = NULL;
     int status = 2;
-    if (edge_config_load(path, &config, &errors) || edge_points_new(config, &points, &errors))
+    struct hole_keeper holes = {.holes = NULL};
+    if (!edge_config_load(path, &config, &errors))
+        hole_keeper_open(&holes, config->journal_path);
+    if (!config || edge_points_new(config, holes.holes, &points, &errors) ||
+        edge_points_check_load(points, config, &errors))
         fputs(buffer_text(&errors.text), stderr);
     else
-        status = only_check ? check(config, points) : operate(config, points);
+        status = only_check ? check(config, points) : operate(config, points, &holes);
     edge_points_free(points);
+    hole_keeper_close(&holes);
     edge_config_free(config);
     config_errors_release(&errors);
     return status;

@@ -11,6 +11,11 @@
 #define INTERVAL_LEAST_MS  1
 #define POINT_ID_TEXT_SIZE 200 /* three names of 64 and two dots */
 
+/* Aligned polls of less than this would be none. */
+#define ALIGN_LEAST_MS 1000
+
+static const char *const align_words[] = {"none", "minute", NULL};
+static const char *const point_align_words[] = {"unit", "none", "minute", NULL};
 static const char *const class_words[] = {"safety", "compliance", "trend", NULL};
 
 const char *point_class_name(enum point_class class_)
@@ -83,6 +88,7 @@ struct unit_yaml {
     int64_t unit;
     struct edge_unit config;
     int class_;
+    int align;
     const struct yaml_node *points;
 };
 
@@ -95,6 +101,17 @@ static const struct config_key unit_keys[] = {
      "the second part of its points' names", "设备名，测点名的第二段"},
     {"interval", CONFIG_DURATION, offsetof(struct unit_yaml, config.interval_ms), 0,
      INTERVAL_LEAST_MS, DAY_MS, "1s", NULL, true, "how often it is read", "采集周期"},
+    {"align", CONFIG_CHOICE, offsetof(struct unit_yaml, align), 0, 0, 0, "none", align_words, true,
+     "minute: read at the full minutes (hours, days) of the clock",
+     "minute 按整分（整时、整日）采集"},
+    {"latency", CONFIG_DURATION, offsetof(struct unit_yaml, config.latency_ms), 0, 0, 60000, "0s",
+     NULL, true, "how long it takes to answer, for the plan; 0s: measured", "应答延时，0s 为实测"},
+    {"max_registers", CONFIG_INT, offsetof(struct unit_yaml, config.max_registers), 0, 0, 125, "0",
+     NULL, true, "registers of one read at most; 0: 125", "单次最多寄存器数，0 为 125"},
+    {"max_bits", CONFIG_INT, offsetof(struct unit_yaml, config.max_bits), 0, 0, 2000, "0", NULL,
+     true, "coils or inputs of one read at most; 0: 2000", "单次最多线圈数，0 为 2000"},
+    {"forbidden", CONFIG_TEXT, offsetof(struct unit_yaml, config.forbidden), ADDRESS_RANGES_TEXT, 0,
+     0, "", NULL, true, "addresses no read may touch: 100-110, 4:200", "禁读地址：100-110, 4:200"},
     {"class", CONFIG_CHOICE, offsetof(struct unit_yaml, class_), 0, 0, 0, "trend", class_words,
      true, "safety, compliance or trend: what is kept longest when space runs out", "数据类别"},
     {"points", CONFIG_SUBTREE, offsetof(struct unit_yaml, points), 0, 0, 0, "", NULL, true,
@@ -105,6 +122,7 @@ static const struct config_key unit_keys[] = {
 struct point_yaml {
     char name[65];
     int64_t interval_ms;
+    int align;
     char class_[16];
 };
 
@@ -113,6 +131,8 @@ static const struct config_key point_keys[] = {
      "the register's name in the map", "寄存器名"},
     {"interval", CONFIG_DURATION, offsetof(struct point_yaml, interval_ms), 0, 0, DAY_MS, "0s",
      NULL, true, "0s: as the unit", "采集周期，0s 同设备"},
+    {"align", CONFIG_CHOICE, offsetof(struct point_yaml, align), 0, 0, 0, "unit", point_align_words,
+     true, "as the unit, none, or minute", "unit 同设备，或 none、minute"},
     {"class", CONFIG_TEXT, offsetof(struct point_yaml, class_), 16, 0, 0, "", NULL, true,
      "as the unit when left out", "类别，省略同设备"},
     {0},
@@ -147,11 +167,24 @@ static int class_from_text(const char *text, enum point_class *ret_class)
     return ERR_INVALID;
 }
 
+/* Full minutes, hours and days are met by intervals that divide a day. */
+static void check_align(const struct yaml_tree *tree, const struct yaml_node *node,
+                        enum align align, int64_t interval_ms, struct config_errors *errors)
+{
+    if (align == ALIGN_MINUTE &&
+        (interval_ms < ALIGN_LEAST_MS || (int64_t)DAY_MS % interval_ms != 0))
+        yaml_complain(tree, node, errors,
+                      "align: minute needs an interval of at least 1s that divides a day; %lldms "
+                      "does not",
+                      (long long)interval_ms);
+}
+
 static void read_point(const struct yaml_tree *tree, const struct yaml_node *node,
                        struct edge_unit *unit, struct config_errors *errors)
 {
     struct edge_point *point = &unit->points[unit->point_count++];
     *point = (struct edge_point){.interval_ms = unit->interval_ms,
+                                 .align = unit->align,
                                  .class_ = unit->class_,
                                  .line = node->line,
                                  .column = node->column};
@@ -164,10 +197,23 @@ static void read_point(const struct yaml_tree *tree, const struct yaml_node *nod
         memcpy(point->name, from.name, sizeof(point->name));
         if (from.interval_ms)
             point->interval_ms = from.interval_ms;
+        if (from.align > 0)
+            point->align = (enum align)(from.align - 1);
+        check_align(tree, node, point->align, point->interval_ms, errors);
         if (from.class_[0] && class_from_text(from.class_, &point->class_))
             yaml_complain(tree, yaml_member(node, "class"), errors,
                           "'%s'; expected safety, compliance or trend", from.class_);
     }
+}
+
+static void check_forbidden(const struct yaml_tree *tree, const struct yaml_node *node,
+                            const struct edge_unit *unit, struct config_errors *errors)
+{
+    struct address_range ranges[ADDRESS_RANGES_MAX];
+    struct message message = {""};
+    size_t count;
+    if (address_ranges_parse(unit->forbidden, ranges, &count, &message))
+        yaml_complain(tree, yaml_member(node, "forbidden"), errors, "%s", message.text);
 }
 
 static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node,
@@ -179,6 +225,9 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
     *unit = from.config;
     unit->unit = (int)from.unit;
     unit->class_ = (enum point_class)from.class_;
+    unit->align = (enum align)from.align;
+    check_align(tree, node, unit->align, unit->interval_ms, errors);
+    check_forbidden(tree, node, unit, errors);
     unit->line = node->line;
     unit->column = node->column;
     if (!from.points)
@@ -375,8 +424,9 @@ static void print_points(const struct edge_unit *unit, struct buffer *out)
         buffer_append_text(out, "        points:\n");
     for (size_t i = 0; i < unit->point_count; i++) {
         const struct edge_point *point = &unit->points[i];
-        buffer_printf(out, "          - {name: %s, interval: %lldms, class: %s}\n", point->name,
-                      (long long)point->interval_ms, point_class_name(point->class_));
+        buffer_printf(out, "          - {name: %s, interval: %lldms, align: %s, class: %s}\n",
+                      point->name, (long long)point->interval_ms, align_words[point->align],
+                      point_class_name(point->class_));
     }
 }
 
@@ -397,8 +447,10 @@ void edge_config_print(const struct edge_config *config, struct buffer *out)
         buffer_append_text(out, "    units:\n");
         for (size_t n = 0; n < link.link.unit_count; n++) {
             const struct edge_unit *unit = &link.link.units[n];
-            struct unit_yaml from = {
-                .unit = unit->unit, .config = *unit, .class_ = (int)unit->class_};
+            struct unit_yaml from = {.unit = unit->unit,
+                                     .config = *unit,
+                                     .class_ = (int)unit->class_,
+                                     .align = (int)unit->align};
             buffer_append_text(out, "      -\n");
             config_print(unit_keys, &from, 8, out);
             print_points(unit, out);

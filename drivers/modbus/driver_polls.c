@@ -270,7 +270,7 @@ static void conclude(struct modbus_driver *self, size_t index, struct now now)
     for (size_t i = 0; i < count; i++) {
         unit->stats.learned++;
         if (self->learned != NULL)
-            self->learned(self->sink_self, index, &cuts[i]);
+            self->learned(self->learned_self, index, &cuts[i]);
     }
     replan(self, index, cuts, count, 0);
 }

@@ -51,8 +51,9 @@ struct poll {
 struct modbus_driver {
     struct driver driver; /* first: a pointer to it is a pointer to this */
     driver_sink *sink;
-    modbus_learned *learned;
     void *sink_self;
+    modbus_learned *learned;
+    void *learned_self;
     struct modbus_link *link;
     struct poll *polls; /* by entry of the schedule */
     size_t poll_count;

@@ -137,6 +137,7 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
     self->sink = sink;
     self->sink_self = sink_self;
     self->learned = options->learned;
+    self->learned_self = options->learned_self;
     self->chance = options->seed;
     self->phase = options->phase;
     self->asked = SCHEDULE_NONE;

@@ -45,7 +45,8 @@ struct modbus_link_options {
     size_t unit_count;
     uint64_t seed;           /* for the jitter of back-offs: another for each link */
     uint32_t phase;          /* of its polls, in 2^-32 of their interval: another for each link */
-    modbus_learned *learned; /* called with the sink's self; NULL: nobody wants to know */
+    modbus_learned *learned; /* NULL: nobody wants to know */
+    void *learned_self;
 };
 
 struct modbus_unit_stats {

@@ -120,7 +120,8 @@ static void what_is_printed_reads_back_as_the_same(void **state)
                 "      - {unit: 7, map: m.csv, name: u, points: [a, {name: b, class: safety}]}\n"
                 "      - {unit: 8, map: m.csv, name: v}\n");
     edge_config_print(run.config, &once);
-    assert_non_null(strstr(buffer_text(&once), "- {name: b, interval: 1000ms, class: safety}\n"));
+    assert_non_null(
+        strstr(buffer_text(&once), "- {name: b, interval: 1000ms, align: none, class: safety}\n"));
     expect_good(&again, buffer_text(&once));
     edge_config_print(again.config, &twice);
     assert_string_equal(buffer_text(&twice), buffer_text(&once));
@@ -229,6 +230,36 @@ static void points_are_names_or_maps(void **state)
                    "'high'; expected safety, compliance or trend");
 }
 
+static void alignment_needs_an_interval_that_divides_a_day(void **state)
+{
+    (void)state;
+    struct run run;
+    expect_good(&run, LINK "      - {unit: 1, map: m.csv, name: a, interval: 1min, align: minute, "
+                           "points: [p, {name: q, align: none, interval: 7s}]}\n");
+    assert_int_equal(run.config->links[0].units[0].points[0].align, ALIGN_MINUTE);
+    assert_int_equal(run.config->links[0].units[0].points[1].align, ALIGN_NONE);
+    end(&run);
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, interval: 7s, align: minute}\n",
+                   "an interval of at least 1s that divides a day; 7000ms does not");
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, interval: 1s, "
+                        "points: [{name: q, align: minute, interval: 100ms}]}\n",
+                   "100ms does not");
+}
+
+static void what_may_not_be_read_is_a_list_of_ranges(void **state)
+{
+    (void)state;
+    struct run run;
+    expect_good(&run, LINK "      - {unit: 1, map: m.csv, name: a, forbidden: \"1-3, 4:7\", "
+                           "max_registers: 10, max_bits: 100, latency: 50ms}\n");
+    assert_string_equal(run.config->links[0].units[0].forbidden, "1-3, 4:7");
+    assert_int_equal(run.config->links[0].units[0].latency_ms, 50);
+    end(&run);
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, forbidden: 3-1}\n",
+                   "'3-1' is no range of addresses");
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, max_registers: 126}\n", "125");
+}
+
 static void units_are_1_to_247(void **state)
 {
     (void)state;
@@ -302,6 +333,8 @@ int main(void)
         cmocka_unit_test(names_stand_once),
         cmocka_unit_test(a_point_id_fits_where_it_travels),
         cmocka_unit_test(points_are_names_or_maps),
+        cmocka_unit_test(alignment_needs_an_interval_that_divides_a_day),
+        cmocka_unit_test(what_may_not_be_read_is_a_list_of_ranges),
         cmocka_unit_test(units_are_1_to_247),
         cmocka_unit_test(counts_are_bounded),
         cmocka_unit_test(mistakes_of_all_parts_are_told_in_one_run),

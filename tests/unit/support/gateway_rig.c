@@ -71,6 +71,7 @@ void rig_open(uint8_t units, int64_t interval_ms)
                                           .wire = rig.wire,
                                           .phase = rig.phase,
                                           .learned = note_learned,
+                                          .learned_self = &rig,
                                           .seed = 1};
     struct message message = {""};
 
