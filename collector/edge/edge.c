@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/notify_socket.h"
 #include "base/numbers.h"
 #include "base/worker.h"
@@ -57,6 +58,7 @@ struct edge {
     _Atomic(struct worker *) uplink_worker; /* started after the recorder's, which wakes it */
     char boot[33], instance[33];
     atomic_int epoch_wish;
+    atomic_bool settle_wish; /* a connection was made, and what that needed is over */
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
     struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
     uint64_t told_lost, told_refused;
@@ -144,6 +146,7 @@ static void take_event(struct edge *edge, struct now now, struct mqtt_event *eve
         complaint_clear(&edge->broker_complaint, now.mono_us, "uplink", "connected to %s",
                         edge->config->broker.url);
         uplink_connected(edge->uplink, now);
+        atomic_store(&edge->settle_wish, true);
         break;
     case MQTT_DISCONNECTED:
         complaint_raise(&edge->broker_complaint, now.mono_us, "uplink", "%s: %s",
@@ -476,6 +479,8 @@ static void run(struct edge *edge, int signal_fd)
                 return;
             log_info("edge", "a changed configuration is taken at the next start");
         }
+        if (atomic_exchange(&edge->settle_wish, false))
+            memory_settle();
         tell_troubles(edge, clock_read(clock_real()));
         hole_keeper_save(edge->holes, clock_read(clock_real()));
         notify_socket_send("WATCHDOG=1");
@@ -543,6 +548,7 @@ int edge_main(int argc, char **argv)
         fprintf(stderr, "usage: chengmai-edge --config FILE [--check]\n");
         return 2;
     }
+    memory_keep_small();
     struct config_errors errors;
     config_errors_init(&errors);
     struct edge_config *config = NULL;

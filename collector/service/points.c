@@ -169,6 +169,23 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
     return err;
 }
 
+/* A file that several units name is read once: `files[i]` is where maps[i] came from. */
+static int find_map(struct edge_points *points, const char **files, const char *file,
+                    struct register_map **ret_map, struct config_errors *errors)
+{
+    for (size_t i = 0; i < points->map_count; i++)
+        if (strcmp(files[i], file) == 0) {
+            *ret_map = points->maps[i];
+            return 0;
+        }
+    int err = register_map_read(file, ret_map, errors);
+    if (!err) {
+        files[points->map_count] = file;
+        points->maps[points->map_count++] = *ret_map;
+    }
+    return err;
+}
+
 /* What the unit's reads will ask of the link. */
 static int weigh_unit(const struct edge_config *config, const struct edge_unit *unit,
                       const struct modbus_unit_options *options, const struct wire *wire,
@@ -199,7 +216,7 @@ static void note_hole(void *self, size_t unit, const struct plan_cut *cut)
 }
 
 static int fill_link(struct edge_points *points, const struct edge_config *config,
-                     const struct edge_link *link, struct learned_holes *holes,
+                     const struct edge_link *link, const char **files, struct learned_holes *holes,
                      struct config_errors *errors)
 {
     struct modbus_unit_options *units = calloc(link->unit_count + 1, sizeof(*units));
@@ -221,9 +238,8 @@ static int fill_link(struct edge_points *points, const struct edge_config *confi
         const struct edge_unit *unit = &link->units[i];
         struct register_map *map = NULL;
         options->unit_count++;
-        if (register_map_read(unit->map, &map, errors))
+        if (find_map(points, files, unit->map, &map, errors))
             continue; /* told in `errors`; the others' mistakes are told too */
-        points->maps[points->map_count++] = map;
         err = fill_unit(points, config, unit, map, &units[i], errors);
         if (!err)
             err = fill_cuts(link, unit, map, holes, &units[i]);
@@ -246,10 +262,13 @@ int edge_points_new(const struct edge_config *config, struct learned_holes *hole
     points->loads = calloc(config->link_count + 1, sizeof(*points->loads));
     points->notes = calloc(config->link_count + 1, sizeof(*points->notes));
     points->maps = calloc(units + 1, sizeof(struct register_map *));
-    int err = points->links && points->loads && points->notes && points->maps ? grow(points, 0)
-                                                                              : ERR_NO_MEMORY;
+    const char **files = calloc(units + 1, sizeof(*files));
+    int err = files && points->links && points->loads && points->notes && points->maps
+                  ? grow(points, 0)
+                  : ERR_NO_MEMORY;
     for (size_t i = 0; !err && i < config->link_count; i++)
-        err = fill_link(points, config, &config->links[i], holes, errors);
+        err = fill_link(points, config, &config->links[i], files, holes, errors);
+    free(files);
     if (!err && errors->count)
         err = ERR_INVALID;
     if (err) {
