@@ -48,12 +48,13 @@ struct driver_ready {
 
 /* For the log and the statistics: programs log, drivers do not. */
 struct driver_status {
-    bool up;                /* connected, or able to be at once */
-    size_t units;           /* instruments behind it */
-    size_t units_down;      /* of those, silent */
-    uint64_t samples;       /* handed on, good or bad */
-    uint64_t bad;           /* of those, bad */
-    uint64_t repeated;      /* not handed on: readings that had been told before */
+    bool up;           /* connected, or able to be at once */
+    size_t units;      /* instruments behind it */
+    size_t units_down; /* of those, silent */
+    uint64_t samples;  /* handed on, good or bad */
+    uint64_t bad;      /* of those, bad */
+    uint64_t repeated; /* not handed on: readings that had been told before */
+    uint64_t notices;  /* what a person should know though all works; `trouble` tells the last */
     struct message trouble; /* the last thing that went wrong, in words; stays after */
 };
 

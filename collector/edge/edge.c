@@ -6,6 +6,7 @@
 #include "base/notify_socket.h"
 #include "base/numbers.h"
 #include "base/worker.h"
+#include "edge/lines.h"
 #include "edge/points.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
@@ -56,6 +57,8 @@ struct edge {
     char boot[33], instance[33];
     atomic_int epoch_wish;
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
+    struct complaint notice_complaints[POLLER_DRIVERS_MAX];
+    uint64_t told_notices[POLLER_DRIVERS_MAX];
     struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
     uint64_t told_lost, told_refused;
 };
@@ -254,6 +257,11 @@ static void tell_troubles(struct edge *edge, struct now now)
                             status.driver.trouble.text);
         else
             complaint_clear(complaint, now.mono_us, "link", "%s is well again", status.name);
+        /* Of what only comes, and does not last, it is never said that it is over. */
+        if (status.driver.notices > edge->told_notices[i])
+            complaint_raise(&edge->notice_complaints[i], now.mono_us, "link", "%s: %s", status.name,
+                            status.driver.trouble.text);
+        edge->told_notices[i] = status.driver.notices;
     }
     struct recorder_status recorder;
     recorder_get_status(edge->recorder, &recorder);
@@ -409,14 +417,8 @@ static int open_uplink(struct edge *edge, struct message *message)
 static int open_poller(struct edge *edge, struct message *message)
 {
     int err = poller_new(&edge->poller, message);
-    for (size_t i = 0; !err && i < edge->points->link_count; i++) {
-        struct driver *driver = NULL;
-        err = modbus_driver_open(&edge->points->links[i], take_samples, edge,
-                                 clock_read(clock_real()), &driver, message);
-        if (!err)
-            err = poller_add(edge->poller, driver, edge->config->links[i].name);
-    }
-    return err;
+    return err ? err
+               : lines_open(edge->config, edge->points, take_samples, edge, edge->poller, message);
 }
 
 static int start(struct edge *edge, struct message *message)

@@ -122,7 +122,7 @@ static int fill_link(struct edge_points *points, const struct edge_config *confi
 {
     struct modbus_unit_options *units = calloc(link->unit_count + 1, sizeof(*units));
     struct modbus_link_options *options = &points->links[points->link_count++];
-    *options = (struct modbus_link_options){.endpoint = link->endpoint,
+    *options = (struct modbus_link_options){.url = link->at,
                                             .timeout_ms = link->timeout_ms,
                                             .units = units,
                                             .seed = points->link_count};

@@ -84,7 +84,7 @@ struct modbus_driver {
     int64_t device_ms; /* what it said; NEVER: nothing that is a time */
     bool probed_last;  /* the last request was a probe */
     size_t failed;     /* the unit that failed last, until another was asked */
-    int64_t asked_us;
+    int64_t free_us;   /* the line is not free before for what is next; NEVER: it is */
     struct link_health health;
 
     struct modbus_link_stats stats;
@@ -183,7 +183,6 @@ static void send_request(struct modbus_driver *self, uint8_t function, uint16_t 
     struct modbus_request request = {
         .unit = unit->reads.id, .function = function, .start = start, .count = count};
 
-    self->asked_us = now.mono_us;
     unit->stats.requests++;
     if (modbus_link_send(self->link, &request, now.mono_us) == 0)
         return;
@@ -314,7 +313,7 @@ static void on_reply(struct modbus_driver *self, const struct modbus_answer *ans
     size_t entry = self->asked;
     struct unit *unit = &self->units[self->polls[entry].unit];
     struct modbus_unit_stats *stats = &unit->stats;
-    int64_t took_us = now.mono_us - self->asked_us;
+    int64_t took_us = now.mono_us - answer->sent_us;
 
     stats->replies++;
     stats->latency_us = took_us;
@@ -490,6 +489,16 @@ static void ask(struct modbus_driver *self, size_t entry, bool probe, struct now
         send_read(self, now);
 }
 
+/* Must it wait, for silence on the line or for a unit whose late words may still come? */
+static bool held_back(struct modbus_driver *self, size_t entry, int64_t now_us)
+{
+    const struct unit *unit = &self->units[self->polls[entry].unit];
+    int64_t free_us = modbus_link_free(self->link, unit->reads.id);
+
+    self->free_us = free_us > now_us ? free_us : NEVER;
+    return free_us > now_us;
+}
+
 /* Begins what can be begun; false when there is nothing more to do now. */
 static bool begin(struct modbus_driver *self, struct now now)
 {
@@ -504,6 +513,8 @@ static bool begin(struct modbus_driver *self, struct now now)
     entry = next_entry(self, now.mono_us, &probe);
     if (entry == SCHEDULE_NONE && !in_trouble(self))
         return false;
+    if (state == MODBUS_LINK_READY && held_back(self, entry, now.mono_us))
+        return false;
     if (state == MODBUS_LINK_READY)
         ask(self, entry, probe, now);
     else if (modbus_link_connect(self->link, now.mono_us) != 0)
@@ -511,31 +522,35 @@ static bool begin(struct modbus_driver *self, struct now now)
     return true;
 }
 
-/* When the next slot comes: of any entry, or while the link is busy of those that will expire. */
-static int64_t next_slot(const struct modbus_driver *self, bool busy)
+/* When the next slot comes after `after_us`: of any entry, or while the link is busy of those that
+ * will expire. */
+static int64_t next_slot(const struct modbus_driver *self, bool busy, int64_t after_us)
 {
     int64_t next_us = NEVER;
 
     for (size_t entry = 0; entry < poll_schedule_count(self->schedule); entry++) {
         int64_t due_us = poll_schedule_due(self->schedule, entry);
-        if (due_us < next_us && (!busy || unserved(self, entry, due_us) != CAUSE_NONE))
+        if (due_us > after_us && due_us < next_us &&
+            (!busy || unserved(self, entry, due_us) != CAUSE_NONE))
             next_us = due_us;
     }
     return next_us;
 }
 
-/* When the next step is needed if nothing comes. */
-static int64_t next_due(const struct modbus_driver *self)
+/* When the next step is needed if nothing comes. What is due and held back waits for the line. */
+static int64_t next_due(const struct modbus_driver *self, int64_t now_us)
 {
     enum modbus_link_state state = modbus_link_state(self->link);
     bool busy = state == MODBUS_LINK_WAITING || state == MODBUS_LINK_CONNECTING;
-    int64_t due_us = next_slot(self, busy);
+    int64_t due_us = next_slot(self, busy, self->free_us == NEVER ? INT64_MIN : now_us);
     int64_t other_us = NEVER;
 
     if (busy)
         other_us = modbus_link_due(self->link);
     else if (in_trouble(self))
         other_us = self->health.retry_us;
+    else if (self->free_us != NEVER)
+        other_us = self->free_us;
     else
         (void)next_probe(self, &other_us);
     return due_us < other_us ? due_us : other_us;
@@ -550,10 +565,11 @@ static void driver_step_modbus(struct driver *driver, struct now now,
     (void)count;
     hear(self, now);
     expire(self, now);
+    self->free_us = NEVER;
     for (int round = 0; round < ROUNDS_MAX && begin(self, now); round++)
         expire(self, now);
     self->want_count = modbus_link_want(self->link, &self->want) ? 1 : 0;
-    self->due_us = next_due(self);
+    self->due_us = next_due(self, now.mono_us);
 }
 
 static void driver_wants_modbus(const struct driver *driver, struct driver_wants *ret_wants)
@@ -657,7 +673,8 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
         err = unit_reads_init(&self->units[i].reads, &options->units[i], message);
     }
     if (err == 0)
-        err = modbus_link_open(&options->endpoint, options->timeout_ms, &self->link, message);
+        err = modbus_link_open(&options->url, options->line, options->timeout_ms, &self->link,
+                               message);
     if (err == 0)
         err = make_schedule(self, points, now, message);
     if (err != 0)
@@ -678,6 +695,7 @@ void modbus_driver_unit_stats(const struct driver *driver, size_t unit,
     *ret_stats = at->stats;
     ret_stats->state = at->health.state;
     ret_stats->cause = at->health.cause;
+    ret_stats->late = modbus_link_late(((const struct modbus_driver *)driver)->link, at->reads.id);
 }
 
 void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_stats *ret_stats)
@@ -685,6 +703,11 @@ void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_st
     const struct modbus_driver *self = (const struct modbus_driver *)driver;
 
     *ret_stats = self->stats;
-    ret_stats->foreign = modbus_link_foreign(self->link);
+    modbus_link_counts(self->link, &ret_stats->frames);
     ret_stats->connected = modbus_link_state(self->link) >= MODBUS_LINK_READY;
+}
+
+size_t modbus_driver_frames(const struct driver *driver, struct frame_note *ret_notes, size_t room)
+{
+    return modbus_link_frames(((const struct modbus_driver *)driver)->link, ret_notes, room);
 }
