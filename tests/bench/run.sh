@@ -12,7 +12,10 @@ for group in $groups; do
         exit 2
     fi
     "$build/bench/$group" | tee -a "$build/bench.txt"
-    if [ "$group" = edge ]; then tests/bench/rss.sh | tee -a "$build/bench.txt"; fi
+    if [ "$group" = edge ]; then
+        "$build/bench/edge_serial" | tee -a "$build/bench.txt"
+        tests/bench/rss.sh | tee -a "$build/bench.txt"
+    fi
 done
 {
     echo '['
