@@ -8,6 +8,7 @@
 #include "base/numbers.h"
 #include "base/worker.h"
 #include "edge/hole_keeper.h"
+#include "edge/lines.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
 #include "edge/uplink.h"
@@ -40,6 +41,7 @@
 #define CHECK_MS            1000
 #define STATS_LIMIT         (32 * 1024)
 #define DISK_RETRY_MS       200
+#define GATHER_MS           10
 #define DRAIN_LOOK_MS       50
 #define RECEIVED_RANGES_MAX 100000
 
@@ -60,6 +62,8 @@ struct edge {
     atomic_int epoch_wish;
     atomic_bool settle_wish; /* a connection was made, and what that needed is over */
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
+    struct complaint notice_complaints[POLLER_DRIVERS_MAX];
+    uint64_t told_notices[POLLER_DRIVERS_MAX];
     struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
     uint64_t told_lost, told_refused;
 };
@@ -218,6 +222,10 @@ static int64_t recorder_thread(void *self, struct now now)
     if (status.journal_error)
         /* The queue stays readable meanwhile: a disk that fails is not tried in a loop. */
         poll(NULL, 0, DISK_RETRY_MS);
+    else
+        /* What comes meanwhile is taken in one go: to be woken by each poll costs more than that.
+         */
+        poll(NULL, 0, GATHER_MS);
     return due_us;
 }
 
@@ -271,6 +279,11 @@ static void tell_troubles(struct edge *edge, struct now now)
                             status.driver.trouble.text);
         else
             complaint_clear(complaint, now.mono_us, "link", "%s is well again", status.name);
+        /* Of what only comes, and does not last, it is never said that it is over. */
+        if (status.driver.notices > edge->told_notices[i])
+            complaint_raise(&edge->notice_complaints[i], now.mono_us, "link", "%s: %s", status.name,
+                            status.driver.trouble.text);
+        edge->told_notices[i] = status.driver.notices;
     }
     struct recorder_status recorder;
     recorder_get_status(edge->recorder, &recorder);
@@ -427,14 +440,8 @@ static int open_uplink(struct edge *edge, struct message *message)
 static int open_poller(struct edge *edge, struct message *message)
 {
     int err = poller_new(&edge->poller, message);
-    for (size_t i = 0; !err && i < edge->points->link_count; i++) {
-        struct driver *driver = NULL;
-        err = modbus_driver_open(&edge->points->links[i], take_samples, edge,
-                                 clock_read(clock_real()), &driver, message);
-        if (!err)
-            err = poller_add(edge->poller, driver, edge->config->links[i].name);
-    }
-    return err;
+    return err ? err
+               : lines_open(edge->config, edge->points, take_samples, edge, edge->poller, message);
 }
 
 static int start(struct edge *edge, struct message *message)

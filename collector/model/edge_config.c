@@ -75,10 +75,16 @@ struct link_yaml {
 static const struct config_key link_keys[] = {
     {"name", CONFIG_NAME, offsetof(struct link_yaml, link.name), 65, 0, 0, NULL, NULL, true,
      "the link's name, for messages", "链路名"},
-    {"url", CONFIG_TEXT, offsetof(struct link_yaml, link.url), 160, 0, 0, NULL, NULL, true,
-     "tcp://ADDRESS:PORT", "地址"},
+    {"url", CONFIG_TEXT, offsetof(struct link_yaml, link.url), EDGE_URL_SIZE, 0, 0, NULL, NULL,
+     true,
+     "tcp://ADDRESS:PORT; rtu:///dev/ttyS1?baud=9600&parity=N&stop=1&rs485=no, a serial line; "
+     "rtu+tcp://ADDRESS:PORT?baud=9600, a serial server; "
+     "dtu://0.0.0.0:PORT?register=TEXT&heartbeat=TEXT, a DTU that calls (register_hex, "
+     "heartbeat_hex: as hex)",
+     "地址：Modbus TCP、串口、串口服务器（RTU over TCP）、主动连入的 DTU（注册包、心跳包）"},
     {"timeout", CONFIG_DURATION, offsetof(struct link_yaml, link.timeout_ms), 0, 10, 60000, "500ms",
-     NULL, true, "how long an answer may take", "应答超时"},
+     NULL, true, "how long an answer may take, besides its time on the wire where baud tells that",
+     "应答超时，线路传输时间另计"},
     {"units", CONFIG_SUBTREE, offsetof(struct link_yaml, units), 0, 0, 0, NULL, NULL, true,
      "the instruments on it", "从站列表"},
     {0},
@@ -243,20 +249,10 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
 static void read_link_url(const struct yaml_tree *tree, const struct yaml_node *node,
                           struct edge_link *link, struct config_errors *errors)
 {
-    static const char *const later[] = {"rtu://", "rtu+tcp://", "dtu://"};
-    const struct yaml_node *url = yaml_member(node, "url");
-    if (!link->url[0])
-        return; /* told already */
-    for (size_t i = 0; url && i < sizeof(later) / sizeof(later[0]); i++)
-        if (strncmp(link->url, later[i], strlen(later[i])) == 0) {
-            yaml_complain(tree, url, errors, "%s links are not driven by this version; use tcp://",
-                          later[i]);
-            return;
-        }
-    if (url && (strncmp(link->url, "tcp://", 6) != 0 ||
-                endpoint_parse(link->url + 6, &link->endpoint) || !link->endpoint.port))
-        yaml_complain(tree, url, errors, "'%s'; expected tcp://ADDRESS:PORT with a numeric address",
-                      link->url);
+    struct message message = {""};
+    if (link->url[0] && link_url_parse(link->url, &link->at, &message))
+        yaml_complain(tree, yaml_member(node, "url"), errors, "'%.100s': %s", link->url,
+                      message.text);
 }
 
 static void read_link(const struct yaml_tree *tree, const struct yaml_node *node,
@@ -277,6 +273,38 @@ static void read_link(const struct yaml_tree *tree, const struct yaml_node *node
     for (const struct yaml_node *child = from.units->first; link->units && child;
          child = child->next)
         read_unit(tree, child, link, errors);
+}
+
+static bool begins_alike(const struct link_bytes *a, const struct link_bytes *b)
+{
+    return memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len) == 0;
+}
+
+/* One serial port has one owner, and what a DTU says first tells which it is. */
+static const char *conflict(const struct link_url *a, const struct link_url *b)
+{
+    if (a->kind == LINK_RTU && b->kind == LINK_RTU && strcmp(a->device, b->device) == 0)
+        return "is at this device already; put its units there";
+    if (a->kind == LINK_DTU && b->kind == LINK_DTU && a->endpoint.port == b->endpoint.port) {
+        if (strcmp(a->endpoint.host, b->endpoint.host) != 0)
+            return "listens on this port already, at another address";
+        if (begins_alike(&a->registration, &b->registration))
+            return "has a DTU that begins alike: nobody could tell them apart";
+    }
+    return NULL;
+}
+
+static void check_links(const struct yaml_tree *tree, const struct edge_config *config,
+                        struct config_errors *errors)
+{
+    for (size_t i = 1; i < config->link_count; i++)
+        for (size_t n = 0; n < i; n++) {
+            const struct edge_link *link = &config->links[i], *other = &config->links[n];
+            const struct yaml_node at = {.line = link->line, .column = link->column};
+            const char *why = conflict(&link->at, &other->at);
+            if (why)
+                yaml_complain(tree, &at, errors, "link '%s' %s", other->name, why);
+        }
 }
 
 /* A name that must stand once, and where it stands. */
@@ -380,6 +408,7 @@ static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
     for (const struct yaml_node *child = file.links->first; config->links && child;
          child = child->next)
         read_link(tree, child, config, errors);
+    check_links(tree, config, errors);
     check_names(tree, config, errors);
 }
 

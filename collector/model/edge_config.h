@@ -9,10 +9,10 @@
 
 #include "base/attributes.h"
 #include "base/files.h"
-#include "base/sockets.h"
 #include "model/address_ranges.h"
 #include "model/broker_config.h"
 #include "model/config_yaml.h"
+#include "model/link_url.h"
 #include "model/stream.h"
 
 #include <stddef.h>
@@ -21,6 +21,7 @@
 #define EDGE_LINKS_MAX  900
 #define EDGE_UNITS_MAX  247 /* of one link */
 #define EDGE_POINTS_MAX 50000
+#define EDGE_URL_SIZE   320
 #define EDGE_POINT_ID   127 /* bytes of site.unit.point, as they travel */
 
 enum point_class { CLASS_SAFETY, CLASS_COMPLIANCE, CLASS_TREND };
@@ -58,8 +59,8 @@ struct edge_unit {
 
 struct edge_link {
     char name[65];
-    char url[160];
-    struct endpoint endpoint; /* of tcp:// */
+    char url[EDGE_URL_SIZE];
+    struct link_url at; /* what the url says */
     int64_t timeout_ms;
     struct edge_unit *units;
     size_t unit_count;

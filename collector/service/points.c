@@ -225,8 +225,8 @@ static int fill_link(struct edge_points *points, const struct edge_config *confi
     struct modbus_link_options *options = &points->links[points->link_count++];
     *notes = (struct hole_notes){.holes = holes, .link = link, .options = options};
     *options =
-        (struct modbus_link_options){.endpoint = link->endpoint,
-                                     .wire = wire_of_url(link->url),
+        (struct modbus_link_options){.url = link->at,
+                                     .wire = wire_of_url(&link->at),
                                      .timeout_ms = link->timeout_ms,
                                      .units = units,
                                      .seed = points->link_count,

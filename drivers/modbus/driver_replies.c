@@ -63,6 +63,7 @@ static void unit_failed(struct modbus_driver *self, enum cause cause, struct now
 
 void modbus_on_lost(struct modbus_driver *self, enum cause cause, struct now now)
 {
+    self->line_touched = true;
     self->stats.lost++;
     if (!modbus_link_proven(self->link))
         link_health_broke(&self->health, now.mono_us, &self->chance);
@@ -148,7 +149,7 @@ static void on_reply(struct modbus_driver *self, const struct modbus_answer *ans
 {
     struct unit *unit = &self->units[self->polls[self->asked].unit];
     struct modbus_unit_stats *stats = &unit->stats;
-    int64_t took_us = now.mono_us - self->asked_us;
+    int64_t took_us = now.mono_us - answer->sent_us;
 
     stats->replies++;
     stats->latency_us = took_us;
@@ -213,6 +214,8 @@ void modbus_hear(struct modbus_driver *self, struct now now)
 
     if (event != MODBUS_NOTHING && event != MODBUS_CONNECTED && event != MODBUS_REPLY)
         self->trouble = *modbus_link_trouble(self->link);
+    self->line_touched = event != MODBUS_NOTHING && event != MODBUS_REPLY &&
+                         event != MODBUS_EXCEPTION && event != MODBUS_BAD_REPLY;
     switch (event) {
     case MODBUS_NOTHING:
         break;

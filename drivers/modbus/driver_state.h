@@ -70,7 +70,7 @@ struct modbus_driver {
     bool favour_last;       /* the last request was a probe or a second chance */
     int64_t probe_after_us; /* probes have had their share of the wire until then */
     int64_t turn_us;        /* when the turn began */
-    int64_t asked_us;
+    int64_t free_us;        /* the line is not free before for what is next; NEVER: it is */
     struct link_health health;
     bool trial_over; /* of some unit */
 
@@ -83,6 +83,8 @@ struct modbus_driver {
     struct message trouble;
     struct driver_want want;
     size_t want_count;
+    bool line_touched; /* in this step the line was opened, closed, or became another */
+    bool wants_same;
     int64_t due_us;
 
     size_t unit_count;

@@ -60,7 +60,6 @@ static void send_request(struct modbus_driver *self, uint8_t function, uint16_t 
     struct modbus_request request = {
         .unit = unit->reads.id, .function = function, .start = start, .count = count};
 
-    self->asked_us = now.mono_us;
     unit->stats.requests++;
     if (modbus_link_send(self->link, &request, now.mono_us) == 0)
         return;
@@ -137,12 +136,23 @@ static void ask(struct modbus_driver *self, size_t entry, bool probe, struct now
         modbus_send_read(self, now);
 }
 
+/* Must it wait, for silence on the line or for a unit whose late words may still come? */
+static bool waits_for_line(struct modbus_driver *self, size_t entry, int64_t now_us)
+{
+    const struct unit *unit = &self->units[self->polls[entry].unit];
+    int64_t free_us = modbus_link_free(self->link, unit->reads.id);
+
+    self->free_us = free_us > now_us ? free_us : NEVER;
+    return free_us > now_us;
+}
+
 bool modbus_begin_turn(struct modbus_driver *self, struct now now)
 {
     enum modbus_link_state state = modbus_link_state(self->link);
     bool probe = false;
     size_t entry;
 
+    self->free_us = NEVER;
     if (state == MODBUS_LINK_CONNECTING || state == MODBUS_LINK_WAITING)
         return false;
     if (modbus_in_trouble(self) && now.mono_us < self->health.retry_us)
@@ -150,9 +160,14 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
     entry = next_entry(self, now.mono_us, &probe);
     if (entry == SCHEDULE_NONE && !modbus_in_trouble(self))
         return false;
-    if (state == MODBUS_LINK_READY)
+    if (state == MODBUS_LINK_READY && waits_for_line(self, entry, now.mono_us))
+        return false;
+    if (state == MODBUS_LINK_READY) {
         ask(self, entry, probe, now);
-    else if (modbus_link_connect(self->link, now.mono_us) != 0)
+        return true;
+    }
+    self->line_touched = true;
+    if (modbus_link_connect(self->link, now.mono_us) != 0)
         modbus_on_refused(self, now);
     return true;
 }
@@ -177,6 +192,8 @@ int64_t modbus_next_due(const struct modbus_driver *self)
         other_us = modbus_link_due(self->link);
     else if (modbus_in_trouble(self))
         other_us = self->health.retry_us;
+    else if (self->free_us != NEVER)
+        other_us = self->free_us;
     else
         (void)next_probe(self, &other_us);
     return due_us < other_us ? due_us : other_us;

@@ -46,15 +46,21 @@ static void driver_step_modbus(struct driver *driver, struct now now,
 {
     struct modbus_driver *self = (struct modbus_driver *)driver;
 
-    (void)ready;
-    (void)count;
-    modbus_hear(self, now);
+    struct driver_want before = self->want;
+    size_t count_before = self->want_count;
+
+    self->line_touched = false;
+    /* Only its own time brings a silent line news. */
+    if (ready == NULL || count > 0 || now.mono_us >= modbus_link_due(self->link))
+        modbus_hear(self, now);
     modbus_take_due(self, now);
     if (self->trial_over)
         modbus_conclude_trials(self, now);
     for (int round = 0; round < ROUNDS_MAX && modbus_begin_turn(self, now); round++)
         modbus_take_due(self, now);
     self->want_count = modbus_link_want(self->link, &self->want) ? 1 : 0;
+    self->wants_same = !self->line_touched && self->want_count == count_before &&
+                       self->want.fd == before.fd && self->want.events == before.events;
     self->due_us = modbus_next_due(self);
 }
 
@@ -62,8 +68,10 @@ static void driver_wants_modbus(const struct driver *driver, struct driver_wants
 {
     const struct modbus_driver *self = (const struct modbus_driver *)driver;
 
-    *ret_wants = (struct driver_wants){
-        .list = &self->want, .count = self->want_count, .due_us = self->due_us};
+    *ret_wants = (struct driver_wants){.list = &self->want,
+                                       .count = self->want_count,
+                                       .due_us = self->due_us,
+                                       .same = self->wants_same};
 }
 
 static void driver_status_modbus(const struct driver *driver, struct driver_status *ret_status)
@@ -146,7 +154,8 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
     for (size_t i = 0; i < options->unit_count && err == 0; i++)
         err = unit_reads_init(&self->units[i].reads, &options->units[i], &options->wire, message);
     if (err == 0)
-        err = modbus_link_open(&options->endpoint, options->timeout_ms, &self->link, message);
+        err = modbus_link_open(&options->url, options->line, options->timeout_ms, &self->link,
+                               message);
     if (err == 0)
         err = make_schedule(self, now, message);
     if (err != 0)
@@ -167,6 +176,7 @@ void modbus_driver_unit_stats(const struct driver *driver, size_t unit,
     *ret_stats = at->stats;
     ret_stats->state = at->health.state;
     ret_stats->cause = at->health.cause;
+    ret_stats->late = modbus_link_late(((const struct modbus_driver *)driver)->link, at->reads.id);
 }
 
 void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_stats *ret_stats)
@@ -174,6 +184,11 @@ void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_st
     const struct modbus_driver *self = (const struct modbus_driver *)driver;
 
     *ret_stats = self->stats;
-    ret_stats->foreign = modbus_link_foreign(self->link);
+    modbus_link_counts(self->link, &ret_stats->frames);
     ret_stats->connected = modbus_link_state(self->link) >= MODBUS_LINK_READY;
+}
+
+size_t modbus_driver_frames(const struct driver *driver, struct frame_note *ret_notes, size_t room)
+{
+    return modbus_link_frames(((const struct modbus_driver *)driver)->link, ret_notes, room);
 }

@@ -1,6 +1,6 @@
 /*
- * Reads the units behind one Modbus TCP connection: one request at a time, the earliest deadline
- * first, units in turn.
+ * Reads the units behind one line, Modbus TCP or RTU (link.h): one request at a time, the earliest
+ * deadline first, units in turn.
  *
  * A unit that does not answer is tried once more after its neighbours had their turn; then it is
  * down, and is asked one cheap read after 2, 4, 8 … 300 s. All such reads of a link have at most a
@@ -22,9 +22,9 @@
 #ifndef DRIVERS_MODBUS_MODBUS_DRIVER_H
 #define DRIVERS_MODBUS_MODBUS_DRIVER_H
 
-#include "base/sockets.h"
 #include "drivers/driver.h"
 #include "drivers/modbus/health.h"
+#include "drivers/modbus/link.h"
 #include "drivers/modbus/unit.h"
 
 #include <stdbool.h>
@@ -38,9 +38,10 @@
 typedef void modbus_learned(void *self, size_t unit, const struct plan_cut *cut);
 
 struct modbus_link_options {
-    struct endpoint endpoint;
-    struct wire wire;   /* by which plans are made */
-    int64_t timeout_ms; /* to connect, and for each reply: 10 ms .. 60 s */
+    struct link_url url;
+    struct dial_in_line *line; /* of LINK_DTU: borrowed; else NULL */
+    struct wire wire;          /* by which plans are made */
+    int64_t timeout_ms;        /* to connect, and for each reply: 10 ms .. 60 s */
     const struct modbus_unit_options *units;
     size_t unit_count;
     uint64_t seed;           /* for the jitter of back-offs: another for each link */
@@ -59,6 +60,7 @@ struct modbus_unit_stats {
     uint64_t exceptions;  /* refused */
     uint64_t bad_replies; /* to something else, or no Modbus */
     uint64_t skipped;     /* slots missed because the link was busy */
+    uint64_t late;        /* frames that came after the time for them was over */
     uint64_t repeated;    /* readings that had come before, by the device's clock */
     uint64_t splits;      /* reads split because the device refused them */
     uint64_t learned;     /* cuts that came of it */
@@ -74,9 +76,9 @@ struct modbus_link_stats {
     uint64_t connects;
     uint64_t refused;
     uint64_t lost;
-    uint64_t foreign; /* frames that answered nothing */
-    uint64_t polls;   /* first tries of reads that were due */
-    uint64_t late;    /* of those, begun more than MODBUS_LATE_US after it */
+    struct modbus_link_counts frames; /* that answered nothing */
+    uint64_t polls;                   /* first tries of reads that were due */
+    uint64_t late;                    /* of those, begun more than MODBUS_LATE_US after it */
     int64_t worst_late_us;
 };
 
@@ -90,5 +92,8 @@ MUST_CHECK int modbus_driver_open(const struct modbus_link_options *options, dri
 void modbus_driver_unit_stats(const struct driver *driver, size_t unit,
                               struct modbus_unit_stats *ret_stats);
 void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_stats *ret_stats);
+
+/* The last frames on its line: see frame_ring.h. For the owner's thread. */
+size_t modbus_driver_frames(const struct driver *driver, struct frame_note *ret_notes, size_t room);
 
 #endif

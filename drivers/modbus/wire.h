@@ -10,20 +10,17 @@
 #ifndef DRIVERS_MODBUS_WIRE_H
 #define DRIVERS_MODBUS_WIRE_H
 
-#include "base/attributes.h"
+#include "model/link_url.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 
 struct wire {
     int64_t baud;  /* of the serial line; 0: a network */
-    int char_bits; /* of a serial line: 10 or 11 */
+    int char_bits; /* of a serial line: 10 to 12 */
 };
 
-/* By the link's url: rtu://, rtu+tcp:// and dtu:// end in a serial line, whose `baud`, `parity` and
- * `stop` stand after the question mark; 9600 and 8E1, else. Where they are wrong is told by whoever
- * opens the link. */
-struct wire wire_of_url(const char *url);
+/* What lies behind the url; a serial line beyond a network whose speed is not told is a network. */
+struct wire wire_of_url(const struct link_url *url);
 
 /* A unit's latency where nothing is said of it and nothing measured yet. */
 int64_t wire_latency_us(const struct wire *wire);

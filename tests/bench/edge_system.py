@@ -66,9 +66,9 @@ class Devices:
 
     def report(self, grid_ms=1000):
         self.tell(f"report {grid_ms}")
-        requests, answers, p50, p99, worst = self.process.stdout.readline().split()
+        requests, answers, p50, p99, worst, timer = self.process.stdout.readline().split()
         return {"requests": int(requests), "answers": int(answers), "p50": float(p50), "p99": float(p99),
-                "worst": float(worst)}
+                "worst": float(worst), "timer": float(timer)}
 
     def close(self):
         self.process.stdin.close()
@@ -171,7 +171,7 @@ def collectd_us_per_point(links, points, last_uint16, seconds):
     config = collectd_config(folder, devices.port, broker_port, links, points, last_uint16)
     child = harness.Child(folder, "collectd", [COLLECTD, "-f", "-C", config]).start()
     try:
-        time.sleep(4)
+        time.sleep(2 if QUICK else 4)
         devices.report()
         cpu = cpu_seconds(child.process.pid)
         time.sleep(seconds)
@@ -192,10 +192,10 @@ def collectd_us_per_point(links, points, last_uint16, seconds):
 
 
 def row_cpu(keys, name, bound, links, points, last_uint16=False):
-    seconds = 4 if QUICK else 15
+    seconds = 2 if QUICK else 15
     run = Run(keys, links, points, last_uint16)
     try:
-        time.sleep(3)
+        time.sleep(2 if QUICK else 4)
         ours, _ = run.measure(seconds)
     finally:
         run.end()
@@ -213,10 +213,10 @@ def row_cpu(keys, name, bound, links, points, last_uint16=False):
 
 def row_devices(keys):
     """500 devices; then the minute in which 5 % of them die."""
-    seconds, minute = (5, 10) if QUICK else (30, 60)
+    seconds, minute = (2, 5) if QUICK else (30, 60)
     run = Run(keys, [(device, 1) for device in range(500)], 30)
     try:
-        time.sleep(5)
+        time.sleep(3 if QUICK else 5)
         run.devices.report()
         _, core = run.measure(seconds)
         calm = run.devices.report()
@@ -230,9 +230,10 @@ def row_devices(keys):
     say("edge.devices_500.core_percent", core * 100, "%", 4, "its bound", "at most", 4)
     say("edge.devices_500.core_percent_dying", dying * 100, "%", core * 100, "the same, all alive", "at most", 4)
     say("edge.devices_500.rss_mib", max(resident, resident_after), "MiB", resident, "the same, all alive", "at most", 24)
-    say("edge.devices_500.late_p99_ms", calm["p99"], "ms", 5, "its bound", "at most", 5)
-    say("edge.devices_500.late_p99_ms_dying", hurt["p99"], "ms", max(calm["p99"], 1e-3), "the same, all alive",
-        "at most", 5)
+    say("edge.devices_500.late_p99_ms", calm["p99"], "ms", max(calm["timer"], 1e-3),
+        "a bare timer beside it", "at most", 5)
+    say("edge.devices_500.late_p99_ms_dying", hurt["p99"], "ms", max(hurt["timer"], 1e-3),
+        "a bare timer beside it", "at most", 5)
 
 
 def row_rss(keys):
@@ -240,7 +241,7 @@ def row_rss(keys):
     run = Run(keys, [(device, 1) for device in range(20)], 50)
     idle = subprocess.Popen([BENCH / "idle"])
     try:
-        time.sleep(6 if QUICK else 20)
+        time.sleep(4 if QUICK else 20)
         ours = resident_mib(run.pid)
         bare = resident_mib(idle.pid)
     finally:
@@ -252,12 +253,12 @@ def row_rss(keys):
 
 def row_scale(keys):
     """Units of 62 points: 16 on one link, and 806 on four."""
-    seconds = 4 if QUICK else 15
+    seconds = 2 if QUICK else 15
     costs = []
     for links in ([(0, 16)], [(0, 202), (1, 202), (2, 201), (3, 201)]):
         run = Run(keys, links, 62)
         try:
-            time.sleep(4)
+            time.sleep(2 if QUICK else 4)
             costs.append(run.measure(seconds)[0])
         finally:
             run.end()

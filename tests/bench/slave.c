@@ -5,9 +5,9 @@
  *     slave PORT      prints "ready", then obeys lines on its standard input:
  *     die N           each N-th device (by address) answers nothing any more
  *     live            all answer
- *     report MS       prints the requests to who lives, all answers, and how late those requests came
- *                     on grids of MS: of each device the earliest phase is taken for its grid (p50,
- *                     p99, worst in ms); then the counts begin anew
+ *     report MS       prints the requests to who lives, all answers, and how late those requests
+ * came on grids of MS: of each device the earliest phase is taken for its grid (p50, p99, worst in
+ * ms); then the counts begin anew
  *
  * One thread. The end of its standard input ends it.
  */
@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +31,8 @@
 #define ARRIVALS_MAX 2000000
 #define REQUEST      12
 #define HEADER       7
+#define TICK_US      2000
+#define TICKS_MAX    200000
 
 struct arrival {
     uint32_t device;
@@ -43,7 +46,10 @@ static uint32_t device_of[CONNECTIONS];
 static uint8_t half[CONNECTIONS][REQUEST];
 static size_t half_len[CONNECTIONS];
 static unsigned dead_each; /* 0: none */
-static int epoll_fd, listener;
+static int epoll_fd, listener, timer_fd;
+static int64_t next_tick_us;
+static int64_t tick_late[TICKS_MAX];
+static size_t tick_count;
 
 static int64_t now_us(void)
 {
@@ -98,8 +104,13 @@ static void answer(int fd, const uint8_t *request)
     reply[5] = (uint8_t)(3 + 2 * count);
     reply[8] = (uint8_t)(2 * count);
     for (unsigned i = 0; i < count; i++) {
-        reply[9 + 2 * i] = (uint8_t)((start + i) >> 8);
-        reply[10 + 2 * i] = (uint8_t)(start + i);
+        unsigned address = start + i;
+        float value = (float)(2000 + address / 2 * 37 % 9000 + answers % 100) / 100;
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof(bits));
+        bits = address % 2 ? bits : bits >> 16;
+        reply[9 + 2 * i] = (uint8_t)(bits >> 8);
+        reply[10 + 2 * i] = (uint8_t)bits;
     }
     if (send(fd, reply, 9 + 2 * count, MSG_NOSIGNAL) == (ssize_t)(9 + 2 * count))
         answers++;
@@ -117,6 +128,28 @@ static void hear(int fd)
         half_len[fd] = 0;
         answer(fd, half[fd]);
     }
+}
+
+/* The machine itself is late: as late as whoever waits for a time and does nothing else. */
+static void tick(void)
+{
+    uint64_t ticks;
+    if (read(timer_fd, &ticks, sizeof(ticks)) != sizeof(ticks))
+        return;
+    if (tick_count < TICKS_MAX)
+        tick_late[tick_count++] = now_us() - next_tick_us;
+    next_tick_us += (int64_t)ticks * TICK_US;
+}
+
+static void start_ticking(void)
+{
+    struct itimerspec each = {.it_interval = {0, TICK_US * 1000}};
+    next_tick_us = now_us() + TICK_US;
+    each.it_value.tv_sec = next_tick_us / 1000000;
+    each.it_value.tv_nsec = next_tick_us % 1000000 * 1000;
+    timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &each, NULL);
+    watch(timer_fd);
 }
 
 static int by_value(const void *a, const void *b)
@@ -149,12 +182,15 @@ static void report(int64_t grid_us)
     for (size_t i = 0; i < arrival_count; i++)
         late[i] -= least[arrivals[i].device];
     qsort(late, arrival_count, sizeof(*late), by_value);
-    printf("%zu %lu %.3f %.3f %.3f\n", arrival_count, answers, ms_at(late, arrival_count, 0.5),
-           ms_at(late, arrival_count, 0.99), ms_at(late, arrival_count, 1));
+    qsort(tick_late, tick_count, sizeof(tick_late[0]), by_value);
+    printf("%zu %lu %.3f %.3f %.3f %.3f\n", arrival_count, answers, ms_at(late, arrival_count, 0.5),
+           ms_at(late, arrival_count, 0.99), ms_at(late, arrival_count, 1),
+           ms_at(tick_late, tick_count, 0.99));
     fflush(stdout);
     free(late);
     arrival_count = 0;
     answers = 0;
+    tick_count = 0;
 }
 
 /* False at the end of the input. */
@@ -191,6 +227,7 @@ int main(int argc, char **argv)
     }
     watch(listener);
     watch(STDIN_FILENO);
+    start_ticking();
     puts("ready");
     fflush(stdout);
     for (;;) {
@@ -198,6 +235,8 @@ int main(int argc, char **argv)
         for (int i = 0; i < count; i++) {
             if (events[i].data.fd == listener)
                 take_connection();
+            else if (events[i].data.fd == timer_fd)
+                tick();
             else if (events[i].data.fd != STDIN_FILENO)
                 hear(events[i].data.fd);
             else if (!obey())

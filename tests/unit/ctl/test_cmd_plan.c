@@ -103,6 +103,31 @@ static void a_link_that_cannot_do_it_is_refused(void **state)
     end();
 }
 
+/* 40 registers of a dozen units a second at 2400 baud: the characters alone take longer. */
+static void a_serial_line_that_cannot_do_it_is_refused(void **state)
+{
+    char text[4096];
+    size_t len;
+    (void)state;
+    config_file_make(&map, "map.csv", MAP);
+    len = (size_t)snprintf(text, sizeof(text),
+                           "edge: e\nsite: s\nbroker: {url: \"mqtt://127.0.0.1:1\"}\nlinks:\n"
+                           "  - name: bus\n    url: \"rtu:///dev/ttyS9?baud=2400&parity=E\"\n"
+                           "    units:\n");
+    for (int unit = 1; unit <= 12; unit++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len,
+                                "      - {unit: %d, map: \"%s\", name: u%d, interval: 1s}\n", unit,
+                                map.path, unit);
+    config_file_make(&edge, "edge.yaml", text);
+    expect("plan", CTL_NO,
+           "link bus rtu:///dev/ttyS9?baud=2400&parity=E\n  unit 1 u1: latency 20.0 ms "
+           "assumed\n    every 1.00 s: function 1, 7 to 7, ",
+           "edge.yaml:5:5: link 'bus' cannot do it: its 36 reads");
+    /* On a slow line the hole from 4 to 60 is not read over. */
+    expect("plan", CTL_NO, "function 3, 60 to 61", "");
+    end();
+}
+
 static void what_a_unit_taught_is_in_the_plan(void **state)
 {
     char path[FILE_PATH_SIZE], text[200];
@@ -167,6 +192,7 @@ int main(void)
         cmocka_unit_test(reads_load_and_ages_are_shown),
         cmocka_unit_test(bounds_and_forbidden_places_are_kept),
         cmocka_unit_test(a_link_that_cannot_do_it_is_refused),
+        cmocka_unit_test(a_serial_line_that_cannot_do_it_is_refused),
         cmocka_unit_test(what_a_unit_taught_is_in_the_plan),
         cmocka_unit_test(json_is_a_line_per_link),
         cmocka_unit_test(usage_is_2),

@@ -488,7 +488,7 @@ static void options_that_cannot_be_are_refused(void **state)
     (void)state;
     rig_begin("a,3,10,uint64,ABCDEFGH\n");
     unit.map = rig.map;
-    options.endpoint = rig.endpoint;
+    options.url.endpoint = rig.endpoint;
     point.reg = 1;
     assert_int_equal(modbus_driver_open(&options, rig_take, &rig, now, &driver, &message),
                      ERR_RANGE);

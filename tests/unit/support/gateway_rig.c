@@ -64,7 +64,7 @@ void rig_open(uint8_t units, int64_t interval_ms)
 {
     static struct modbus_point_options points[8][100];
     static struct modbus_unit_options unit_options[8];
-    struct modbus_link_options options = {.endpoint = rig.endpoint,
+    struct modbus_link_options options = {.url = {.endpoint = rig.endpoint},
                                           .timeout_ms = TIMEOUT / MS,
                                           .units = unit_options,
                                           .unit_count = units,
