@@ -122,9 +122,10 @@ test-system: deps-test ## real processes on free ports (pytest)
 test-browser: deps-test ## the pages in headless Chromium
 	$(Q)$(MAKE_QUIET) compile browser-deps
 	$(Q)tests/run.sh browser
-test-fault: deps-test ## the long fault runs: KILLS=20 rounds of SIGKILL to every process
+GHOSTS_FOR ?= 1800
+test-fault: deps-test ## the long fault runs: KILLS=20 rounds of SIGKILL to every process, GHOSTS_FOR=1800 seconds of late replies
 	$(Q)$(MAKE_QUIET) compile
-	$(Q)tests/run.sh fault
+	$(Q)GHOSTS_FOR='$(GHOSTS_FOR)' tests/run.sh fault
 
 .PHONY: asan tsan
 asan: deps-test ## unit, system and fault tests under AddressSanitizer and UBSan

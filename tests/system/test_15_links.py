@@ -2,8 +2,6 @@
 the right cause, and never a wrong number."""
 
 import asyncio
-import os
-import random
 import shutil
 import socket
 import threading
@@ -16,18 +14,9 @@ import harness
 import ill_slaves
 import slaves
 from harness import ROOT, Child, wait_until
+from ill_lines import check_no_wrong_number, edge_of, good, haunt, link, open_lines, unit, write_map
 
 FOREIGN = ROOT / "tests" / "system" / "foreign"
-TIMEOUT_MS = 300
-
-
-def link(name, url, *units, timeout=TIMEOUT_MS):
-    return (f'  - name: {name}\n    url: "{url}"\n    timeout: {timeout}ms\n    units:\n'
-            + "".join(f"      - {unit}\n" for unit in units))
-
-
-def good(sample):
-    return sample[3] == "good"
 
 
 # ---- our simulator, over each kind of line ------------------------------------------------------
@@ -155,20 +144,9 @@ class PymodbusRtu(slaves.Slave):
         await asyncio.wait(tasks, timeout=5)
 
 
-def edge_of(place, links):
-    broker = place.broker().start()
-    centre = place.centre_by_hand(broker)
+def test_pymodbus_is_read_by_rtu_over_tcp_and_over_a_serial_line(place):
     (place.folder / "one.csv").write_text(
         slaves.HEADER + "v,3,5,uint16,AB,1,0,,ro,\nw,4,100,float32,CDAB,1,0,,ro,\nabsent,3,900,uint16,AB,1,0,,ro,\n", "utf-8")
-    place.edge(broker, "e1", links, site="s", more="drain: 5s\n").start()
-    return centre
-
-
-def unit(number, name, map_="one.csv", interval="250ms", folder=""):
-    return f'{{unit: {number}, map: "{folder}/{map_}", name: {name}, interval: {interval}}}'
-
-
-def test_pymodbus_is_read_by_rtu_over_tcp_and_over_a_serial_line(place):
     crossed = place.add(ill_slaves.Crossed())
     crossed.start()
     over_tcp, serial = PymodbusRtu(), PymodbusRtu(crossed.paths[0])
@@ -208,7 +186,6 @@ def test_modbus_serial_from_npm_is_read(place):
 
 # ---- slaves that misbehave ----------------------------------------------------------------------
 
-ILL_MAP = slaves.HEADER + "a,3,7,uint16,AB,1,0,,ro,\nna,3,8,uint16,AB,1,0,,ro,\nb,3,519,uint16,AB,1,0,,ro,\nnb,3,520,uint16,AB,1,0,,ro,\n"
 HEALTHY = 1
 GOOD = ("good", "none")
 TIMED_OUT, BAD_REPLY = ("bad", "comm_timeout"), ("bad", "bad_response")
@@ -240,20 +217,11 @@ def manners_of(kind):
             if wanted[column] and not (kind == "serial" and manner == "closing")}
 
 
-def ill_lines(place):
-    lines = {"tcp": ill_slaves.TcpLine(), "server": ill_slaves.ServerLine(),
-             "dtu": ill_slaves.DtuLine(harness.free_port(), "ILL1"), "serial": ill_slaves.SerialLine()}
-    for line in lines.values():
-        place.add(line).start()
-    (place.folder / "ill.csv").write_text(ILL_MAP, "utf-8")
-    return lines
-
-
 @pytest.fixture(scope="module")
 def ill(module_place, tmp_path_factory):
     """On each line a healthy unit, and one for each manner."""
     place = harness.Place(tmp_path_factory.mktemp("ill"), module_place.keys)
-    lines = ill_lines(place)
+    lines = open_lines(place)
     links = ""
     for kind, line in lines.items():
         units = [unit(HEALTHY, f"{kind}-healthy", "ill.csv", "500ms", place.folder)]
@@ -284,24 +252,6 @@ def test_a_healthy_neighbour_of_ill_units_is_read(ill, kind):
         assert ill.centre.wait_sample("e1", f"s.{kind}-healthy.{point}", good, 60)
 
 
-def check_no_wrong_number(centre, lines, number):
-    """A register shows where it comes from, and its neighbour when: no value from elsewhere or from before."""
-    checked = 0
-    for name, t_ms, value, quality, _, _ in centre.samples("e1"):
-        of, point = name.split(".")[1:]
-        kind, _, who = of.partition("-")
-        if quality != "good":
-            assert value is None, name
-        elif point in ("a", "b"):
-            assert value == number(kind, who) << 8 | 7, f"{name}: {value:#x}"
-            checked += 1
-        else:
-            asked = lines[kind].asked.get(value)
-            assert asked is not None and -50 <= t_ms - asked <= 1000, f"{name}: {value} was asked for at {asked}, not {t_ms}"
-            checked += 1
-    return checked
-
-
 def test_no_number_was_wrong(ill):
     wait_until("some time to have passed", lambda: len(ill.centre.samples("e1", "s.tcp-healthy.a")) > 8, 60)
     assert check_no_wrong_number(ill.centre, ill.lines, number_of) > 100
@@ -311,7 +261,7 @@ def test_a_dtu_that_calls_anew_takes_over_from_itself(place):
     """As after a lost signal: the old call stands as far as we know, and nothing comes over it any more."""
     port = harness.free_port()
     old = place.add(ill_slaves.DtuLine(port, "D1"))
-    (place.folder / "ill.csv").write_text(ILL_MAP, "utf-8")
+    write_map(place)
     centre = edge_of(place, link("dtu", old.url(), unit(HEALTHY, "dtu-healthy", "ill.csv", folder=place.folder)))
     old.start()
     centre.wait_sample("e1", "s.dtu-healthy.a", good)
@@ -322,25 +272,6 @@ def test_a_dtu_that_calls_anew_takes_over_from_itself(place):
     assert new.count > 0
 
 
-# Late by the timeout and 200 ms: libmodbus' own reads would be off by one from then on. Half an hour of it is
-# CHENGMAI_GHOSTS_FOR=1800.
 def test_ghosts_leave_no_number(place):
-    lines = ill_lines(place)
-    chance = random.Random(20260105)
-    seconds = float(os.environ.get("CHENGMAI_GHOSTS_FOR", "12"))
-    links = ""
-    for kind, line in lines.items():
-        for number in (1, 2, 3):
-            line.manners[number] = ill_slaves.late_by((TIMEOUT_MS + 200) / 1000, (0, 0.2, 0.4)[number - 1], chance)
-        links += link(kind, line.url(), *(unit(n, f"{kind}-{n}", "ill.csv", "200ms", place.folder) for n in (1, 2, 3)))
-    centre = edge_of(place, links)
-    began = harness.now_ms()
-
-    def haunted():
-        return {s[0] for s in centre.samples("e1") if s[1] > began + 1000 * seconds and good(s)} >= {
-            f"s.{kind}-1.a" for kind in lines}
-    wait_until("the ghosts to have had their time", haunted, seconds + 60, 0.5)
-    for kind in lines:
-        bad = [s for s in centre.samples("e1") if s[0].startswith(f"s.{kind}-") and s[3] == "bad"]
-        assert {s[4] for s in bad} <= {"comm_timeout", "link_down"} and bad, f"{kind} was never haunted"
-    assert check_no_wrong_number(centre, lines, lambda kind, who: int(who)) > 10 * seconds
+    """The long form is tests/fault/test_ghosts_long.py."""
+    haunt(place, 12)
