@@ -95,6 +95,8 @@ static void write_link_stats(struct edge *edge, struct json_writer *json)
         json_u64(json, status.driver.bad);
         json_key(json, "repeated");
         json_u64(json, status.driver.repeated);
+        json_key(json, "strays");
+        json_u64(json, status.driver.strays);
         json_key(json, "trouble");
         json_text(json, status.driver.trouble.text);
         json_end_object(json);

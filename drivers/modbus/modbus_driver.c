@@ -589,6 +589,9 @@ static void driver_status_modbus(const struct driver *driver, struct driver_stat
                                          .samples = self->sample_count,
                                          .bad = self->bad_count,
                                          .trouble = self->trouble};
+    struct modbus_link_counts frames;
+    modbus_link_counts(self->link, &frames);
+    ret_status->strays = frames.foreign + frames.misfits;
     for (size_t i = 0; i < self->unit_count; i++) {
         ret_status->units_down += self->units[i].health.state == MODBUS_UNIT_DOWN ? 1 : 0;
         ret_status->repeated += self->units[i].stats.repeated;
