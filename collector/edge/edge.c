@@ -100,6 +100,8 @@ static void write_link_stats(struct edge *edge, struct json_writer *json)
         json_u64(json, status.driver.bad);
         json_key(json, "repeated");
         json_u64(json, status.driver.repeated);
+        json_key(json, "strays");
+        json_u64(json, status.driver.strays);
         json_key(json, "skipped");
         json_u64(json, status.driver.skipped);
         json_key(json, "late");

@@ -27,6 +27,7 @@
 #include "drivers/modbus/channel.h"
 #include "drivers/modbus/rtu_wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ struct modbus_link {
     unsigned silent;        /* requests in a row without one */
     int64_t hold_until_us;  /* a held request leaves then, even on a line that is never silent */
     uint64_t misfits;       /* counted before the last request */
+    uint64_t noise;         /* likewise */
 };
 
 static bool is_rtu(const struct modbus_link *link)
@@ -424,6 +426,7 @@ static enum modbus_event transmit(struct modbus_link *link, int64_t now_us)
     link->heard = false;
     link->sent_us = now_us;
     link->misfits = link->counts.misfits;
+    link->noise = link->counts.noise;
     link->deadline_us =
         now_us + link->timeout_us + 2 * link->silence_us +
         rtu_wire_us(link->url.baud, link_url_character_bits(&link->url), characters);
@@ -445,6 +448,17 @@ static enum modbus_event step_held(struct modbus_link *link, int64_t now_us)
     return transmit(link, now_us);
 }
 
+static void say_no_answer(struct modbus_link *link)
+{
+    char noise[80] = "";
+
+    if (is_rtu(link) && link->counts.noise > link->noise)
+        snprintf(noise, sizeof noise, "; %llu bytes came that are no frame",
+                 (unsigned long long)(link->counts.noise - link->noise));
+    message_set(&link->trouble, 0, "unit %d did not answer within %d ms%s", link->request.unit,
+                (int)(link->timeout_us / US_PER_MS), noise);
+}
+
 /* Time is over. */
 static enum modbus_event give_up(struct modbus_link *link, int64_t now_us)
 {
@@ -459,8 +473,7 @@ static enum modbus_event give_up(struct modbus_link *link, int64_t now_us)
                     link->request.unit, link->request.function, link->request.start);
         return MODBUS_BAD_REPLY;
     }
-    message_set(&link->trouble, 0, "unit %d did not answer within %d ms", link->request.unit,
-                (int)(link->timeout_us / US_PER_MS));
+    say_no_answer(link);
     if (link->silent >= SILENT_LIMIT)
         hang_up(link);
     return MODBUS_TIMEOUT;
@@ -564,8 +577,7 @@ enum modbus_event modbus_link_step(struct modbus_link *link, int64_t now_us,
     event = hear_tcp(link, now_us, ret_answer);
     if (event != MODBUS_NOTHING || now_us < link->deadline_us)
         return event;
-    message_set(&link->trouble, 0, "unit %d did not answer within %d ms", link->request.unit,
-                (int)(link->timeout_us / US_PER_MS));
+    say_no_answer(link);
     frame_ring_add(&link->ring, now_us, FRAME_MISSED, NULL, 0);
     hang_up(link);
     return MODBUS_TIMEOUT;

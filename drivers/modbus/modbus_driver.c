@@ -87,6 +87,9 @@ static void driver_status_modbus(const struct driver *driver, struct driver_stat
                                          .skipped = self->skipped,
                                          .late = self->stats.late,
                                          .trouble = self->trouble};
+    struct modbus_link_counts frames;
+    modbus_link_counts(self->link, &frames);
+    ret_status->strays = frames.foreign + frames.misfits;
 }
 
 static void driver_close_modbus(struct driver *driver)
