@@ -67,7 +67,7 @@ static void check_plan(const char *file, const struct register_map *map)
     for (size_t i = 0; i < count; i++)
         points[i] =
             (struct modbus_point_options){.reg = i, .interval_ms = 1000, .number = (uint32_t)i};
-    if (unit_reads_init(&reads, &options, &message) != 0)
+    if (unit_reads_init(&reads, &options, &(struct wire){0}, &message) != 0)
         fail_msg("%s: %s", file, message.text);
     for (size_t i = 0; i < count; i++) {
         const struct map_register *reg = register_map_at(map, i);

@@ -35,7 +35,7 @@ static struct unit_reads all_of(const struct register_map *map)
     for (size_t k = 0; k < options.point_count; k++)
         points[k] =
             (struct modbus_point_options){.reg = k, .interval_ms = 1000, .number = 7 + (uint32_t)k};
-    if (unit_reads_init(&unit, &options, &message) != 0)
+    if (unit_reads_init(&unit, &options, &(struct wire){0}, &message) != 0)
         fail_msg("%s", message.text);
     return unit;
 }
@@ -142,7 +142,7 @@ static void a_totaliser_is_summed_beside_what_was_read(void **state)
     struct sample samples[2];
 
     (void)state;
-    assert_int_equal(unit_reads_init(&unit, &options, NULL), 0);
+    assert_int_equal(unit_reads_init(&unit, &options, &(struct wire){0}, NULL), 0);
     unit_reads_values(&unit, 0, (const uint8_t *)"\x99\x98", 1000, samples);
     assert_int_equal(samples[0].quality, QUALITY_GOOD);
     unit_reads_values(&unit, 0, (const uint8_t *)"\x00\x03", 2000, samples);

@@ -9,7 +9,7 @@
 #include "base/buffer.h"
 #include "base/files.h"
 #include "base/numbers.h"
-#include "edge/totals.h"
+#include "service/totals.h"
 
 #include <stdio.h>
 #include <stdlib.h>

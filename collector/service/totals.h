@@ -6,8 +6,8 @@
  * The poller's thread owns the totalisers and tells after each reading where they stand
  * (totals_note); whoever saves sees only that. Filled before polling begins.
  */
-#ifndef EDGE_TOTALS_H
-#define EDGE_TOTALS_H
+#ifndef SERVICE_TOTALS_H
+#define SERVICE_TOTALS_H
 
 #include "base/attributes.h"
 #include "base/clock.h"

@@ -1,4 +1,4 @@
-#include "edge/totals.h"
+#include "service/totals.h"
 
 #include "base/buffer.h"
 #include "base/csv.h"
