@@ -112,12 +112,12 @@ double encode_read_back(const struct map_register *reg, double value)
     struct sample sample = {0};
     uint16_t registers[4] = {0};
     uint8_t wire[8];
-    double number = NAN;
+    double number = (double)NAN;
     alone.address = 0;
     if (reg->type == REGISTER_BIT)
         return value >= 0.5;
     if (!encode_holds_number(reg) || encode_registers(&alone, value, registers))
-        return NAN;
+        return (double)NAN;
     for (int w = 0; w < reg->words; w++) {
         wire[2 * w] = (uint8_t)(registers[w] >> 8);
         wire[2 * w + 1] = (uint8_t)registers[w];
