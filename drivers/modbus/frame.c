@@ -158,10 +158,34 @@ static size_t reply_size(const uint8_t *bytes, size_t len, const struct modbus_r
     return frame_rtu_reply_size(request);
 }
 
+/* Where the first reply begins that may still become one, if none came before. */
+static void note_part(size_t at, size_t size, struct frame *part)
+{
+    if (part->size != 0)
+        return;
+    part->at = at;
+    part->size = size;
+}
+
+static void open_reply(const uint8_t *bytes, const struct modbus_request *request, size_t at,
+                       size_t size, struct frame *ret_frame)
+{
+    struct frame frame = {.kind = FRAME_REPLY, .at = at, .size = size};
+
+    if (bytes[at + 1] & EXCEPTION_BIT) {
+        frame.kind = FRAME_EXCEPTION;
+        frame.exception = bytes[at + 2];
+    } else {
+        frame.data = bytes + at + RTU_HEAD;
+        frame.len = frame_data_size(request);
+    }
+    *ret_frame = frame;
+}
+
 void frame_find_rtu(const uint8_t *bytes, size_t len, const struct modbus_request *request,
                     struct frame *ret_frame)
 {
-    struct frame frame = {.kind = FRAME_PART, .at = len, .size = RTU_EXCEPTION};
+    struct frame part = {.kind = FRAME_PART};
 
     for (size_t at = 0; at < len; at++) {
         if (is_echo(bytes + at, len - at, request)) {
@@ -169,25 +193,15 @@ void frame_find_rtu(const uint8_t *bytes, size_t len, const struct modbus_reques
             continue;
         }
         size_t size = reply_size(bytes + at, len - at, request);
-        if (size == 0)
-            continue;
         if (size > len - at) {
-            if (frame.at == len)
-                frame.at = at, frame.size = size;
-        } else if (rtu_crc(bytes + at, size) == 0) {
-            frame.at = at;
-            frame.size = size;
-            frame.kind = bytes[at + 1] & EXCEPTION_BIT ? FRAME_EXCEPTION : FRAME_REPLY;
-            if (frame.kind == FRAME_EXCEPTION) {
-                frame.exception = bytes[at + 2];
-            } else {
-                frame.data = bytes + at + RTU_HEAD;
-                frame.len = frame_data_size(request);
-            }
-            break;
+            note_part(at, size, &part);
+        } else if (size > 0 && rtu_crc(bytes + at, size) == 0) {
+            open_reply(bytes, request, at, size, ret_frame);
+            return;
         }
     }
-    *ret_frame = frame;
+    note_part(len, RTU_EXCEPTION, &part);
+    *ret_frame = part;
 }
 
 /* The size of the whole frame with a true CRC that begins here, a reply or a request; 0: none. */

@@ -44,8 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct frame_litter litter = {0};
 
     len = len < 512 ? len : 512;
-    for (size_t cut = 0; cut <= len && frame.kind == FRAME_PART; cut++)
+    for (size_t cut = 0; cut < len && frame.kind == FRAME_PART; cut += 1 + first)
         frame_find_rtu(bytes, cut, &request, &frame);
+    if (frame.kind == FRAME_PART)
+        frame_find_rtu(bytes, len, &request, &frame);
     if (frame.kind == FRAME_REPLY || frame.kind == FRAME_EXCEPTION)
         check_found(bytes, len, &request, &frame);
     else if (frame.kind != FRAME_PART)
