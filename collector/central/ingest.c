@@ -234,7 +234,8 @@ static int take(struct ingest *ingest, struct now now, const char *name,
     }
     int err = sources_admit(ingest->options.sources, name, record);
     if (!err)
-        err = append(ingest, now, name, payload, len, (uint32_t)record->sample_count);
+        err = append(ingest, now, name, payload, len,
+                     (uint32_t)(record->sample_count + record->held));
     if (!err)
         err = sources_book(ingest->options.sources, name, record, payload, len);
     if (!err)

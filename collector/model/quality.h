@@ -24,6 +24,8 @@ enum cause {
     CAUSE_MAINTENANCE,
     CAUSE_CALIBRATION,
     CAUSE_CLOCK,
+    CAUSE_RATE_OF_CHANGE, /* it moved faster than the process can */
+    CAUSE_CROSS_CHECK,    /* other readings contradict it */
     CAUSE_COUNT,
 };
 
