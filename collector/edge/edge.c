@@ -6,9 +6,12 @@
 #include "base/notify_socket.h"
 #include "base/numbers.h"
 #include "base/worker.h"
+#include "edge/intake.h"
+#include "edge/operator_marks.h"
 #include "edge/points.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
+#include "edge/signal_points.h"
 #include "edge/uplink.h"
 #include "model/topics.h"
 #include "net/mqtt.h"
@@ -26,9 +29,10 @@
 /*
  * Design notes
  *
- *   poller ──samples──> recorder ──journal──> uplink ──> broker
+ *   poller ──samples──> intake ──> recorder ──journal──> uplink ──> broker
  *
- * Threads meet in the recorder's queue and the journal. Only one thing goes back: a receipt that
+ * Threads meet in the recorder's queue and the journal; the intake judges, and holds back, in the
+ * thread that polls. Only one thing goes back: a receipt that
  * shows a restored disk makes the uplink ask the recorder for a new epoch, by `epoch_wish`, which
  * each side moves one step on; the uplink does not touch the journal in between.
  *
@@ -48,6 +52,8 @@ struct edge {
     struct edge_points *points;
     struct journal *journal;
     struct recorder *recorder;
+    struct intake *intake;
+    struct operator_marks marks;
     struct uplink *uplink;
     struct mqtt *mqtt;
     struct poller *poller;
@@ -188,7 +194,7 @@ static void take_samples(void *self, const struct sample *samples, size_t count)
 {
     struct edge *edge = self;
     /* Refused samples are counted by the recorder and told by the main thread. */
-    (void)!recorder_put(edge->recorder, samples, count);
+    intake_put(edge->intake, clock_read(clock_real()), samples, count);
 }
 
 static int64_t recorder_thread(void *self, struct now now)
@@ -320,6 +326,8 @@ static void stop(struct edge *edge)
     notify_socket_send("STOPPING=1");
     if (edge->poller)
         poller_stop(edge->poller);
+    if (edge->recorder)
+        intake_flush(edge->intake);
     worker_stop(edge->recorder_worker);
     edge->recorder_worker = NULL;
     if (edge->recorder && recorder_flush(edge->recorder, clock_read(clock_real()), &message))
@@ -361,6 +369,8 @@ static int open_journal(struct edge *edge, struct message *message)
                                         .streams = edge->points->streams,
                                         .point_count = edge->points->count};
     err = recorder_new(&recorder, &report, clock_read(clock_real()), &edge->recorder, message);
+    if (!err)
+        intake_attach(edge->intake, edge->recorder);
     return err ? err : journal_subscribe(edge->journal, on_durable, edge);
 }
 
@@ -435,6 +445,7 @@ static int start(struct edge *edge, struct message *message)
             worker_start("uplink", uplink_thread, edge, clock_real(), mqtt_fd(edge->mqtt));
     if (!edge->recorder_worker || !edge->uplink_worker)
         return message_set(message, ERR_NO_MEMORY, "cannot start a thread");
+    operator_marks_look(&edge->marks, clock_read(clock_real()));
     return poller_start(edge->poller, message);
 }
 
@@ -461,12 +472,14 @@ static void run(struct edge *edge, int signal_fd)
                 return;
             log_info("edge", "a changed configuration is taken at the next start");
         }
+        operator_marks_look(&edge->marks, clock_read(clock_real()));
         tell_troubles(edge, clock_read(clock_real()));
         notify_socket_send("WATCHDOG=1");
     }
 }
 
-static int operate(const struct edge_config *config, struct edge_points *points)
+static int operate(const struct edge_config *config, struct edge_points *points,
+                   struct intake *intake)
 {
     struct edge *edge = calloc(1, sizeof(*edge));
     struct message message = {""};
@@ -478,6 +491,8 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     }
     edge->config = config;
     edge->points = points;
+    edge->intake = intake;
+    edge->marks = (struct operator_marks){.config = config, .points = points, .intake = intake};
     clock_boot_id(edge->boot);
     uint8_t nonce[16];
     random_bytes(nonce, sizeof(nonce));
@@ -528,11 +543,14 @@ int edge_main(int argc, char **argv)
     config_errors_init(&errors);
     struct edge_config *config = NULL;
     struct edge_points *points = NULL;
+    struct intake *intake = NULL;
     int status = 2;
-    if (edge_config_load(path, &config, &errors) || edge_points_new(config, &points, &errors))
+    if (edge_config_load(path, &config, &errors) || edge_points_new(config, &points, &errors) ||
+        signal_points_make(config, points, &intake, &errors))
         fputs(buffer_text(&errors.text), stderr);
     else
-        status = only_check ? check(config, points) : operate(config, points);
+        status = only_check ? check(config, points) : operate(config, points, intake);
+    intake_free(intake);
     edge_points_free(points);
     edge_config_free(config);
     config_errors_release(&errors);

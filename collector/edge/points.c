@@ -104,8 +104,11 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
         if (reg == clock)
             continue;
         int64_t interval_ms = unit->points ? unit->points[i].interval_ms : unit->interval_ms;
-        list[options->point_count++] = (struct modbus_point_options){
-            .reg = (size_t)reg, .interval_ms = interval_ms, .number = (uint32_t)points->count};
+        list[options->point_count++] =
+            (struct modbus_point_options){.reg = (size_t)reg,
+                                          .interval_ms = interval_ms,
+                                          .number = (uint32_t)points->count,
+                                          .raw = unit->raw};
         err = add_point(points, config, unit, map, (size_t)reg, interval_ms,
                         unit->points ? unit->points[i].class_ : unit->class_);
     }

@@ -12,6 +12,7 @@
 #include "base/sockets.h"
 #include "model/broker_config.h"
 #include "model/config_yaml.h"
+#include "model/signal_config.h"
 #include "model/stream.h"
 
 #include <stddef.h>
@@ -29,6 +30,8 @@ const char *point_class_name(enum point_class class_);
 /* The stream that keeps its points. */
 enum stream point_class_stream(enum point_class class_);
 
+enum edge_compress { COMPRESS_NONE, COMPRESS_ZSTD };
+
 struct edge_point {
     char name[65];
     int64_t interval_ms; /* the unit's unless it says otherwise */
@@ -42,6 +45,7 @@ struct edge_unit {
     char map[FILE_PATH_SIZE];
     int64_t interval_ms;
     enum point_class class_;
+    bool raw;                  /* its samples carry the register words too */
     struct edge_point *points; /* NULL: all of the map's */
     size_t point_count;
     size_t line, column;
@@ -64,6 +68,10 @@ struct edge_config {
     uint64_t journal_size;
     struct broker_config broker;
     int64_t drain_ms, stats_ms;
+    uint64_t daily_budget; /* bytes towards the centre in any 24 h; 0: no limit */
+    int compress;          /* enum edge_compress */
+    struct signal_config signals;
+    char marks_file[FILE_PATH_SIZE]; /* "": none */
     struct edge_link *links;
     size_t link_count;
 };

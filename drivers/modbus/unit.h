@@ -23,6 +23,7 @@ struct modbus_point_options {
     size_t reg;          /* index into the unit's map */
     int64_t interval_ms; /* at least 1 */
     uint32_t number;     /* what its samples carry as `point` */
+    bool raw;            /* its samples carry the register words too */
 };
 
 struct modbus_unit_options {
