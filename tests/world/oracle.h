@@ -63,8 +63,6 @@ struct oracle_edge {
     /* What the central journal durably has, and what its loss records tell of. */
     struct intervals have[ORACLE_EPOCHS][STREAM_COUNT];
     struct intervals lost[ORACLE_EPOCHS][STREAM_COUNT];
-    /* What the edge's own loss records tell of. */
-    struct intervals told[ORACLE_EPOCHS][STREAM_COUNT];
     /* What lay where bytes of its disk were spoiled. */
     struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
     uint64_t headless[STREAM_COUNT]; /* serial of the open segment with a spoiled header; 0: none */

@@ -36,6 +36,10 @@ static void note_loss(struct world *world, int index, int epoch, const struct re
     const struct record_loss *loss = &record->loss;
     if (loss->first > loss->last)
         return;
+    if (loss->epoch[0])
+        epoch = oracle_epoch(edge, loss->epoch);
+    if (epoch < 0)
+        return;
     if (!loss->cause[0])
         world_fail(world, "a loss of %s has no cause", world->edges[index].name);
     if (intervals_add(&edge->lost[epoch][loss->of], loss->first, loss->last) ||

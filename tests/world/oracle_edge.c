@@ -113,11 +113,11 @@ static void note_samples(struct world *world, int index, const struct place *pla
     world->reached[SITE_LOSS_RESTART] +=
         record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "restart") == 0;
     if (record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "damage") == 0)
-        check_damage(world, index, place->epoch, &record.loss);
-    if (record.head.kind == RECORD_LOSS &&
-        intervals_add(&world->oracle.edges[index].told[place->epoch][record.loss.of],
-                      record.loss.first, record.loss.last))
-        abort();
+        check_damage(world, index,
+                     record.loss.epoch[0]
+                         ? oracle_epoch(&world->oracle.edges[index], record.loss.epoch)
+                         : place->epoch,
+                     &record.loss);
     for (size_t i = 0; i < record.sample_count && !world->failed; i++) {
         struct truth *truth = oracle_truth(&world->oracle, index, &record.samples[i].value);
         if (truth)
