@@ -44,6 +44,7 @@
 #define DISK_RETRY_MS       200
 #define DRAIN_LOOK_MS       50
 #define RECEIVED_RANGES_MAX 100000
+#define BUDGET_TOLD_US      (60 * (int64_t)US_PER_S)
 
 enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
 
@@ -62,7 +63,8 @@ struct edge {
     char boot[33], instance[33];
     atomic_int epoch_wish;
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
-    struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
+    struct complaint journal_complaint, space_complaint, refused_complaint;
+    struct complaint broker_complaint, budget_complaint; /* the uplink's */
     uint64_t told_lost, told_refused;
 };
 
@@ -105,6 +107,17 @@ static void write_link_stats(struct edge *edge, struct json_writer *json)
     json_end_array(json);
 }
 
+static void write_uplink_stats(struct edge *edge, struct json_writer *json)
+{
+    const struct outgoing *outgoing = uplink_outgoing(edge->uplink);
+    json_key(json, "bytes_sent");
+    json_u64(json, outgoing->bytes);
+    json_key(json, "bytes_packed_away");
+    json_u64(json, outgoing->plain_bytes - outgoing->bytes);
+    json_key(json, "budget_waits");
+    json_bool(json, outgoing_waiting_us(outgoing) > 0);
+}
+
 static void port_stats(void *self, struct buffer *out)
 {
     struct edge *edge = self;
@@ -123,6 +136,7 @@ static void port_stats(void *self, struct buffer *out)
     json_u64(&json, recorder.refused);
     json_key(&json, "samples_lost");
     json_u64(&json, recorder.lost);
+    write_uplink_stats(edge, &json);
     write_link_stats(edge, &json);
     json_end_object(&json);
 }
@@ -165,6 +179,19 @@ static void take_event(struct edge *edge, struct now now, struct mqtt_event *eve
     mqtt_event_release(event);
 }
 
+/* That the budget sets the pace for a moment is its purpose; that it does so on and on is told. */
+static void tell_budget(struct edge *edge, struct now now)
+{
+    int64_t waits_us = outgoing_waiting_us(uplink_outgoing(edge->uplink));
+    if (waits_us >= BUDGET_TOLD_US)
+        complaint_raise(&edge->budget_complaint, now.mono_us, "uplink",
+                        "the daily budget of bytes does not suffice: records wait in the journal, "
+                        "alarms and live safety points go on; enlarge daily_budget, or send less");
+    else if (!waits_us)
+        complaint_clear(&edge->budget_complaint, now.mono_us, "uplink",
+                        "the daily budget of bytes suffices again");
+}
+
 static int64_t uplink_thread(void *self, struct now now)
 {
     struct edge *edge = self;
@@ -177,6 +204,7 @@ static int64_t uplink_thread(void *self, struct now now)
         uplink_epoch(edge->uplink, now))
         log_error("uplink", "cannot read the new epoch: restart this program");
     int64_t uplink_us = uplink_step(edge->uplink, now);
+    tell_budget(edge, now);
     if (mqtt_stuck(edge->mqtt, now)) {
         log_error("uplink",
                   "the MQTT library does not come back; this program stops, to be started "
@@ -384,6 +412,8 @@ static int open_uplink(struct edge *edge, struct message *message)
         .journal = edge->journal,
         .port = {edge, port_publish, port_stats, port_beyond},
         .stats_ms = edge->config->stats_ms,
+        .compress = edge->config->compress == COMPRESS_ZSTD,
+        .daily_budget = edge->config->daily_budget,
     };
     int err = uplink_new(&options, &edge->uplink);
     if (err)
