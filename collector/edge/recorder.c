@@ -265,7 +265,7 @@ static int add_sample(struct recorder *recorder, const struct sample *sample, st
     }
     if (err == ERR_INVALID) {
         /* No record can hold it (a time beyond the calendar, say): told, and nothing else stops. */
-        count(recorder, &recorder->status.refused, 1);
+        count(recorder, &recorder->status.refused, 1 + sample->held);
         return 0;
     }
     if (!err && recorder->due_us[group->stream] == NEVER)

@@ -116,7 +116,7 @@ static void lay_over(struct incidents *incidents, size_t i, struct sim_link *lin
         *shown = incidents->frozen[i];
         break;
     case INCIDENT_FAULT:
-        *shown = NAN;
+        *shown = (double)NAN;
         break;
     case INCIDENT_DISTURB:
         break;

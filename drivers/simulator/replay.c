@@ -166,12 +166,12 @@ static double read_cell(struct loader *loader, struct fed *fed, size_t row)
 {
     const char *text = csv_cell(loader->csv, row, fed->column);
     const struct map_register *reg = register_map_at(loader->map, fed->reg);
-    double value = NAN;
+    double value = (double)NAN;
     if (text[0] && parse_double(text, &value)) {
         complain(loader, csv_line(loader->csv, row), csv_cell_column(loader->csv, row, fed->column),
                  "'%.40s' in column '%s'; expected a number or nothing", text,
                  csv_header(loader->csv, fed->column));
-        return NAN;
+        return (double)NAN;
     }
     if (fed->sum) { /* nothing measured adds nothing */
         fed->total += isnan(value) ? 0 : value * fed->scale;
