@@ -26,7 +26,7 @@ OPT_release := -O2 -g -D_FORTIFY_SOURCE=3
 OPT_debug   := -Og -g3
 OPT      := $(if $(SAN),-O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all,$(OPT_$(MODE)))
 
-PACKAGES := libmodbus libcjson libcurl sqlite3 libmicrohttpd libsodium yaml-0.1
+PACKAGES := libmodbus libcjson libcurl sqlite3 libmicrohttpd libsodium yaml-0.1 libzstd
 # Answered only once the packages are there: the first `make deps` runs without them.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lpaho-mqtt3as

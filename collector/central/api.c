@@ -301,7 +301,8 @@ static void get_metrics(struct call *call)
     struct buffer *out =
         http_begin(call->response, 200, "text/plain; version=0.0.4; charset=utf-8");
     metric(out, "chengmai_records_total", "counter", "Records journaled.", figures.records);
-    metric(out, "chengmai_points_total", "counter", "Samples in them.", figures.points);
+    metric(out, "chengmai_points_total", "counter", "Readings in them, held ones counted.",
+           figures.points);
     metric(out, "chengmai_duplicates_total", "counter", "Records that were there already.",
            figures.duplicates);
     metric(out, "chengmai_dead_letters_total", "counter", "Payloads that could not be read.",

@@ -1,5 +1,6 @@
 #include "central/ingest.h"
 
+#include "base/compress.h"
 #include "base/text.h"
 #include "central/presence.h"
 #include "model/receipt.h"
@@ -18,6 +19,9 @@
  *
  * Receipts are gathered: an edge with something new is marked, and told after the commit, at once
  * where stream a or s moved, else within RECEIPT_GATHER_US.
+ *
+ * A payload that came packed is unpacked before anything else: what is journaled, summed and
+ * compared is the record as its edge keeps it.
  */
 
 #define CREDIT_DEFAULT    (1024 * 1024)
@@ -42,6 +46,8 @@ struct ingest {
     struct presence presence;
     struct parked parked[PARKED_MAX];
     size_t parked_count, parked_bytes;
+    struct decompressor *decompressor;
+    struct buffer unpacked;
     char asked_birth[BIRTH_SIZE]; /* the latest asked for, and when */
     int64_t asked_us;
 
@@ -108,7 +114,10 @@ int ingest_new(const struct ingest_options *options, struct now now, struct inge
     if (!ingest->options.credit)
         ingest->options.credit = CREDIT_DEFAULT;
     presence_init(&ingest->presence);
-    int err = append_mark(ingest, now, RECORD_START);
+    buffer_init(&ingest->unpacked, RECORD_MAX_BYTES);
+    int err = decompressor_new(&ingest->decompressor);
+    if (!err)
+        err = append_mark(ingest, now, RECORD_START);
     if (!err)
         err = journal_commit(options->journal, message);
     if (err) {
@@ -136,6 +145,8 @@ void ingest_free(struct ingest *ingest)
     while (ingest->parked_count)
         unpark(ingest, ingest->parked_count - 1);
     presence_release(&ingest->presence);
+    decompressor_free(ingest->decompressor);
+    buffer_release(&ingest->unpacked);
     free(ingest);
 }
 
@@ -234,7 +245,8 @@ static int take(struct ingest *ingest, struct now now, const char *name,
     }
     int err = sources_admit(ingest->options.sources, name, record);
     if (!err)
-        err = append(ingest, now, name, payload, len, (uint32_t)record->sample_count);
+        err = append(ingest, now, name, payload, len,
+                     (uint32_t)(record->sample_count + record->held));
     if (!err)
         err = sources_book(ingest->options.sources, name, record, payload, len);
     if (!err)
@@ -324,6 +336,22 @@ static int take_payload(struct ingest *ingest, struct now now, const char *topic
     return err;
 }
 
+/* A record as an edge published it, packed or not. */
+static void take_published(struct ingest *ingest, struct now now, const char *topic,
+                           const char *name, const void *payload, size_t len)
+{
+    struct message message = {""};
+    if (!compress_is_zstd(payload, len)) {
+        (void)!take_payload(ingest, now, topic, name, payload, len);
+        return;
+    }
+    int err = decompressor_unpack(ingest->decompressor, payload, len, &ingest->unpacked, &message);
+    if (!err)
+        (void)!take_payload(ingest, now, topic, name, ingest->unpacked.data, ingest->unpacked.len);
+    else if (err != ERR_NO_MEMORY) /* where memory is short it comes again */
+        bury(ingest, now, topic, NULL, payload, len, message.text);
+}
+
 void ingest_message(struct ingest *ingest, struct now now, const char *topic, const void *payload,
                     size_t len)
 {
@@ -348,7 +376,7 @@ void ingest_message(struct ingest *ingest, struct now now, const char *topic, co
         presence_take_stats(&ingest->presence, now, name, payload, len);
     } else if (kind == TOPIC_BIRTH || kind == TOPIC_DATA || kind == TOPIC_BACKFILL ||
                kind == TOPIC_EVENT) {
-        (void)!take_payload(ingest, now, topic, name, payload, len);
+        take_published(ingest, now, topic, name, payload, len);
     }
 }
 
@@ -405,7 +433,7 @@ static int64_t send_receipts(struct ingest *ingest, struct now now)
 
 static void send_heartbeat(struct ingest *ingest, struct now now)
 {
-    struct centre_state state = {.up = true, .t_ms = now.wall_ms};
+    struct centre_state state = {.up = true, .t_ms = now.wall_ms, .zstd = true};
     (void)!text_copy(state.centre, sizeof(state.centre), ingest->options.centre);
     (void)!text_copy(state.nonce, sizeof(state.nonce), ingest->options.nonce);
     struct buffer out;

@@ -44,7 +44,8 @@ struct ingest_options {
 };
 
 struct ingest_status {
-    uint64_t records, duplicates, points; /* journaled since the start */
+    uint64_t records, duplicates; /* journaled since the start */
+    uint64_t points;              /* readings in them, held ones counted */
     uint64_t dead_letters;
     uint64_t parked;         /* now */
     uint64_t parked_dropped; /* parked and let go: they come again */

@@ -282,7 +282,7 @@ int sources_book(struct sources *sources, const char *name, const struct record 
         add_birth(source, birth);
     }
     if (!seen && head->kind == RECORD_DATA) {
-        epoch->points += record->sample_count;
+        epoch->points += record->sample_count + record->held;
         if (record->total > epoch->total)
             epoch->total = record->total;
     }

@@ -19,8 +19,10 @@
  * Books: read = stored + held + ledger (ARCHITECTURE 2, rule 11). Each figure comes from the files
  * of its owner, none from another's word: what was read from the edges' journals, what is stored
  * from the store, what is on the ledger from the loss records in the central journal, less what of
- * their ranges had arrived all the same. Nothing may be running on these folders. What a store
- * outside has, whoever asks for the books has asked that store: it is given as a number.
+ * their ranges had arrived all the same; what was held, by report by exception, from the data
+ * records there. A frame counts all readings it accounts for, held ones too. Nothing may be running
+ * on these folders. What a store outside has, whoever asks for the books has asked that store: it
+ * is given as a number.
  */
 
 #define STREAMS_MAX 4096
@@ -124,6 +126,20 @@ static int note_loss(void *self, const char *epoch, char letter, const struct jo
     return err;
 }
 
+/* How many of the readings that a frame counts were held back; a record that nobody can read has
+ * been parsed before it was journaled. */
+static uint64_t held_of(const struct journal_frame *frame)
+{
+    static const char member[] = "\"held\"";
+    struct record record;
+    if (!memmem(frame->payload, frame->len, member, sizeof(member) - 1) ||
+        record_parse(frame->payload, frame->len, &record, NULL))
+        return 0;
+    uint64_t held = record.held;
+    record_release(&record);
+    return held;
+}
+
 /* What an edge dropped may have arrived before: its receipt did not reach the edge. */
 static int note_arrived(void *self, const char *epoch, char letter,
                         const struct journal_frame *frame)
@@ -133,6 +149,7 @@ static int note_arrived(void *self, const char *epoch, char letter,
     struct record_head head;
     if (!frame->points || record_parse_head(frame->payload, frame->len, &head, NULL))
         return 0;
+    books->held += held_of(frame);
     for (size_t i = 0; i < books->loss_count; i++) {
         const struct told_loss *told = &books->losses[i];
         if (told->points && told->of == head.stream && told->first <= head.seq &&

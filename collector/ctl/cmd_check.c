@@ -156,6 +156,56 @@ static void check_links(struct check *check, const struct edge_config *config)
     edge_points_free(points);
 }
 
+/* ---- what its signals and marks name ---- */
+
+/* Is `name` the unit's point, or are all of its points meant? */
+static bool unit_has(struct check *check, const struct edge_unit *unit, const char *name)
+{
+    size_t len = strlen(unit->name);
+    if (strncmp(name, unit->name, len) != 0 || name[len] != '.')
+        return false;
+    const char *point = name + len + 1;
+    if (strcmp(point, "*") == 0)
+        return true;
+    for (size_t i = 0; i < unit->point_count; i++)
+        if (strcmp(unit->points[i].name, point) == 0)
+            return true;
+    const struct register_map *map = unit->points ? NULL : find_map(check, unit);
+    return map && register_map_find(map, point) >= 0;
+}
+
+static void check_name(struct check *check, const struct edge_config *config,
+                       const struct signal_name *name)
+{
+    const struct yaml_node at = {.line = name->line, .column = name->column};
+    bool found = false;
+    for (size_t i = 0; !found && i < config->link_count; i++)
+        for (size_t n = 0; !found && n < config->links[i].unit_count; n++)
+            found = unit_has(check, &config->links[i].units[n], name->text);
+    if (!found)
+        yaml_complain(check->tree, &at, &check->errors, "'%s' is no point of this edge",
+                      name->text);
+}
+
+static void check_names(struct check *check, const struct edge_config *config,
+                        const struct signal_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        check_name(check, config, &names->list[i]);
+}
+
+static void check_signals(struct check *check, const struct edge_config *config)
+{
+    for (size_t i = 0; i < config->signals.signal_count; i++)
+        check_names(check, config, &config->signals.signals[i].points);
+    for (size_t i = 0; i < config->signals.mark_count; i++) {
+        const struct signal_mark *mark = &config->signals.marks[i];
+        check_names(check, config, &mark->points);
+        for (size_t k = 0; k < mark->when_count; k++)
+            check_name(check, config, &mark->when[k].point);
+    }
+}
+
 static void check_edge(struct check *check)
 {
     struct edge_config *config = NULL;
@@ -165,6 +215,8 @@ static void check_edge(struct check *check)
     for (size_t i = 0; i < config->link_count; i++)
         for (size_t n = 0; n < config->links[i].unit_count; n++, units++)
             points += check_unit(check, config, &config->links[i].units[n]);
+    if (!check->errors.count)
+        check_signals(check, config); /* with a map that cannot be read, names say nothing */
     if (points > EDGE_POINTS_MAX)
         yaml_complain(check->tree, yaml_member(yaml_root(check->tree), "links"), &check->errors,
                       "%zu points in all, with those of the maps; at most %d", points,

@@ -170,7 +170,8 @@ static int take_record(struct carry *carry, const struct journal_frame *frame,
     }
     return err ? err
                : append_again(carry, frame->payload, frame->len, &record->head,
-                              body ? body->present : NULL, (uint32_t)record->sample_count, &was);
+                              body ? body->present : NULL,
+                              (uint32_t)(record->sample_count + record->held), &was);
 }
 
 static int take(void *self, const struct journal_frame *frame, bool owed, bool trusted)

@@ -8,9 +8,12 @@
 #include "base/numbers.h"
 #include "base/worker.h"
 #include "edge/hole_keeper.h"
+#include "edge/intake.h"
 #include "edge/lines.h"
+#include "edge/operator_marks.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
+#include "edge/signal_points.h"
 #include "edge/uplink.h"
 #include "model/topics.h"
 #include "net/mqtt.h"
@@ -29,9 +32,10 @@
 /*
  * Design notes
  *
- *   poller ──samples──> recorder ──journal──> uplink ──> broker
+ *   poller ──samples──> intake ──> recorder ──journal──> uplink ──> broker
  *
- * Threads meet in the recorder's queue and the journal. Only one thing goes back: a receipt that
+ * Threads meet in the recorder's queue and the journal; the intake judges, and holds back, in the
+ * thread that polls. Only one thing goes back: a receipt that
  * shows a restored disk makes the uplink ask the recorder for a new epoch, by `epoch_wish`, which
  * each side moves one step on; the uplink does not touch the journal in between.
  *
@@ -44,6 +48,7 @@
 #define GATHER_MS           10
 #define DRAIN_LOOK_MS       50
 #define RECEIVED_RANGES_MAX 100000
+#define BUDGET_TOLD_US      (60 * (int64_t)US_PER_S)
 
 enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
 
@@ -53,6 +58,8 @@ struct edge {
     struct hole_keeper *holes;
     struct journal *journal;
     struct recorder *recorder;
+    struct intake *intake;
+    struct operator_marks marks;
     struct uplink *uplink;
     struct mqtt *mqtt;
     struct poller *poller;
@@ -64,8 +71,8 @@ struct edge {
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
     struct complaint notice_complaints[POLLER_DRIVERS_MAX];
     uint64_t told_notices[POLLER_DRIVERS_MAX];
-    struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
-    struct complaint totals_complaint;
+    struct complaint journal_complaint, space_complaint, refused_complaint, totals_complaint;
+    struct complaint broker_complaint, budget_complaint; /* the uplink's */
     uint64_t told_lost, told_refused;
 };
 
@@ -114,6 +121,17 @@ static void write_link_stats(struct edge *edge, struct json_writer *json)
     json_end_array(json);
 }
 
+static void write_uplink_stats(struct edge *edge, struct json_writer *json)
+{
+    const struct outgoing *outgoing = uplink_outgoing(edge->uplink);
+    json_key(json, "bytes_sent");
+    json_u64(json, outgoing->bytes);
+    json_key(json, "bytes_packed_away");
+    json_u64(json, outgoing->plain_bytes - outgoing->bytes);
+    json_key(json, "budget_waits");
+    json_bool(json, outgoing_waiting_us(outgoing) > 0);
+}
+
 static void port_stats(void *self, struct buffer *out)
 {
     struct edge *edge = self;
@@ -132,6 +150,7 @@ static void port_stats(void *self, struct buffer *out)
     json_u64(&json, recorder.refused);
     json_key(&json, "samples_lost");
     json_u64(&json, recorder.lost);
+    write_uplink_stats(edge, &json);
     write_link_stats(edge, &json);
     json_end_object(&json);
 }
@@ -175,6 +194,19 @@ static void take_event(struct edge *edge, struct now now, struct mqtt_event *eve
     mqtt_event_release(event);
 }
 
+/* That the budget sets the pace for a moment is its purpose; that it does so on and on is told. */
+static void tell_budget(struct edge *edge, struct now now)
+{
+    int64_t waits_us = outgoing_waiting_us(uplink_outgoing(edge->uplink));
+    if (waits_us >= BUDGET_TOLD_US)
+        complaint_raise(&edge->budget_complaint, now.mono_us, "uplink",
+                        "the daily budget of bytes does not suffice: records wait in the journal, "
+                        "alarms and live safety points go on; enlarge daily_budget, or send less");
+    else if (!waits_us)
+        complaint_clear(&edge->budget_complaint, now.mono_us, "uplink",
+                        "the daily budget of bytes suffices again");
+}
+
 static int64_t uplink_thread(void *self, struct now now)
 {
     struct edge *edge = self;
@@ -187,6 +219,7 @@ static int64_t uplink_thread(void *self, struct now now)
         uplink_epoch(edge->uplink, now))
         log_error("uplink", "cannot read the new epoch: restart this program");
     int64_t uplink_us = uplink_step(edge->uplink, now);
+    tell_budget(edge, now);
     if (mqtt_stuck(edge->mqtt, now)) {
         log_error("uplink",
                   "the MQTT library does not come back; this program stops, to be started "
@@ -205,7 +238,7 @@ static void take_samples(void *self, const struct sample *samples, size_t count)
     struct edge *edge = self;
     totals_note(edge->points->totals, samples, count);
     /* Refused samples are counted by the recorder and told by the main thread. */
-    (void)!recorder_put(edge->recorder, samples, count);
+    intake_put(edge->intake, clock_read(clock_real()), samples, count);
 }
 
 static int64_t recorder_thread(void *self, struct now now)
@@ -380,6 +413,8 @@ static void stop(struct edge *edge)
         poller_stop(edge->poller);
     if (edge->journal)
         save_totals(edge, clock_read(clock_real()), true);
+    if (edge->recorder)
+        intake_flush(edge->intake);
     worker_stop(edge->recorder_worker);
     edge->recorder_worker = NULL;
     if (edge->recorder && recorder_flush(edge->recorder, clock_read(clock_real()), &message))
@@ -422,6 +457,8 @@ static int open_journal(struct edge *edge, struct message *message)
                                         .streams = edge->points->streams,
                                         .point_count = edge->points->count};
     err = recorder_new(&recorder, &report, clock_read(clock_real()), &edge->recorder, message);
+    if (!err)
+        intake_attach(edge->intake, edge->recorder);
     return err ? err : journal_subscribe(edge->journal, on_durable, edge);
 }
 
@@ -435,6 +472,8 @@ static int open_uplink(struct edge *edge, struct message *message)
         .journal = edge->journal,
         .port = {edge, port_publish, port_stats, port_beyond},
         .stats_ms = edge->config->stats_ms,
+        .compress = edge->config->compress == COMPRESS_ZSTD,
+        .daily_budget = edge->config->daily_budget,
     };
     int err = uplink_new(&options, &edge->uplink);
     if (err)
@@ -491,6 +530,7 @@ static int start(struct edge *edge, struct message *message)
             worker_start("uplink", uplink_thread, edge, clock_real(), mqtt_fd(edge->mqtt));
     if (!edge->recorder_worker || !edge->uplink_worker)
         return message_set(message, ERR_NO_MEMORY, "cannot start a thread");
+    operator_marks_look(&edge->marks, clock_read(clock_real()));
     return poller_start(edge->poller, message);
 }
 
@@ -521,6 +561,7 @@ static void run(struct edge *edge, int signal_fd)
             memory_settle();
         struct now now = clock_read(clock_real());
         save_totals(edge, now, false);
+        operator_marks_look(&edge->marks, now);
         tell_troubles(edge, now);
         hole_keeper_save(edge->holes, now);
         notify_socket_send("WATCHDOG=1");
@@ -528,7 +569,7 @@ static void run(struct edge *edge, int signal_fd)
 }
 
 static int operate(const struct edge_config *config, struct edge_points *points,
-                   struct hole_keeper *holes)
+                   struct hole_keeper *holes, struct intake *intake)
 {
     struct edge *edge = calloc(1, sizeof(*edge));
     struct message message = {""};
@@ -541,6 +582,8 @@ static int operate(const struct edge_config *config, struct edge_points *points,
     edge->config = config;
     edge->points = points;
     edge->holes = holes;
+    edge->intake = intake;
+    edge->marks = (struct operator_marks){.config = config, .points = points, .intake = intake};
     clock_boot_id(edge->boot);
     uint8_t nonce[16];
     random_bytes(nonce, sizeof(nonce));
@@ -593,15 +636,18 @@ int edge_main(int argc, char **argv)
     config_errors_init(&errors);
     struct edge_config *config = NULL;
     struct edge_points *points = NULL;
+    struct intake *intake = NULL;
     int status = 2;
     struct hole_keeper holes = {.holes = NULL};
     if (!edge_config_load(path, &config, &errors))
         hole_keeper_open(&holes, config->journal_path);
     if (!config || edge_points_new(config, holes.holes, &points, &errors) ||
-        edge_points_check_load(points, config, &errors))
+        edge_points_check_load(points, config, &errors) ||
+        signal_points_make(config, points, &intake, &errors))
         fputs(buffer_text(&errors.text), stderr);
     else
-        status = only_check ? check(config, points) : operate(config, points, &holes);
+        status = only_check ? check(config, points) : operate(config, points, &holes, intake);
+    intake_free(intake);
     edge_points_free(points);
     hole_keeper_close(&holes);
     edge_config_free(config);

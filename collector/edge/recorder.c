@@ -201,17 +201,17 @@ static int append_held(struct recorder *recorder, struct now now, struct message
 static int close_group(struct recorder *recorder, struct group *group, struct now now,
                        struct message *message)
 {
-    size_t samples = record_data_count(group->data);
+    uint64_t readings = record_data_readings(group->data);
     struct held *held = &recorder->held;
-    if (held->points || !samples)
+    if (held->points || !readings)
         return held->points ? ERR_FULL : 0;
     struct record_head head;
     fill_head(recorder, RECORD_DATA, group->stream, now, &head);
     buffer_clear(&held->payload);
     record_data_write(group->data, &held->payload, &head, group->birth,
-                      journal_points(recorder->options.journal) + samples);
+                      journal_points(recorder->options.journal) + readings);
     held->stream = group->stream;
-    held->points = (uint32_t)samples;
+    held->points = (uint32_t)readings;
     return append_held(recorder, now, message);
 }
 
@@ -265,7 +265,7 @@ static int add_sample(struct recorder *recorder, const struct sample *sample, st
     }
     if (err == ERR_INVALID) {
         /* No record can hold it (a time beyond the calendar, say): told, and nothing else stops. */
-        count(recorder, &recorder->status.refused, 1);
+        count(recorder, &recorder->status.refused, 1 + sample->held);
         return 0;
     }
     if (!err && recorder->due_us[group->stream] == NEVER)

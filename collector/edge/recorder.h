@@ -36,7 +36,7 @@ struct recorder_options {
 
 /* Counts since the start, for status and complaints. */
 struct recorder_status {
-    uint64_t samples; /* appended to the journal */
+    uint64_t samples; /* appended to the journal, with the readings held back before them */
     uint64_t records;
     uint64_t refused;  /* samples that found the queue full, or the journal: told, not journaled */
     uint64_t lost;     /* samples dropped for space, each named by a loss record */

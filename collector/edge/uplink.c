@@ -26,6 +26,7 @@
 #define RECEIPT_WAIT_US     (10 * (int64_t)US_PER_S)
 #define RECEIPT_WAIT_MAX_US (60 * (int64_t)US_PER_S)
 #define RETRY_US            (200 * (int64_t)US_PER_MS) /* after the port refused */
+#define BUDGET_LOOK_US      (1 * (int64_t)US_PER_S)    /* while something waits for the budget */
 #define RANGES_MAX          100000
 #define MESSAGE_LIMIT       (64 * 1024)
 
@@ -46,6 +47,7 @@ struct lane {
 
 struct uplink {
     struct uplink_options options;
+    struct outgoing outgoing;
     struct lane lanes[STREAM_COUNT];
     struct under_way *under_way;
     size_t under_way_count;
@@ -112,12 +114,16 @@ int uplink_new(const struct uplink_options *options, struct uplink **ret_uplink)
     if (!uplink->options.stats_ms)
         uplink->options.stats_ms = STATS_DEFAULT_MS;
     uplink->receipt_wait_us = RECEIPT_WAIT_US;
+    uplink->outgoing = (struct outgoing){
+        .edge = options->edge, .self = options->port.self, .publish = options->port.publish};
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         intervals_init(&uplink->lanes[stream].received, RANGES_MAX);
         intervals_init(&uplink->lanes[stream].have, RANGES_MAX);
     }
     uplink->under_way = calloc(uplink->options.window, sizeof(*uplink->under_way));
     int err = uplink->under_way ? open_lanes(uplink) : ERR_NO_MEMORY;
+    if (!err)
+        err = outgoing_init(&uplink->outgoing, options->compress, options->daily_budget);
     if (!err)
         err = reset(uplink);
     if (err) {
@@ -138,6 +144,7 @@ void uplink_free(struct uplink *uplink)
         intervals_release(&uplink->lanes[stream].received);
         intervals_release(&uplink->lanes[stream].have);
     }
+    outgoing_release(&uplink->outgoing);
     free(uplink->under_way);
     free(uplink);
 }
@@ -191,15 +198,6 @@ void uplink_state(const struct uplink *uplink, struct now now, bool up, struct b
     edge_state_write(out, &state);
 }
 
-static int publish(struct uplink *uplink, enum topic_kind kind, const void *payload, size_t len,
-                   bool retained)
-{
-    char topic[TOPIC_SIZE];
-    topic_make(kind, uplink->options.edge, topic);
-    struct uplink_port *port = &uplink->options.port;
-    return port->publish(port->self, topic, payload, len, retained);
-}
-
 static void publish_state(struct uplink *uplink, struct now now)
 {
     struct buffer out;
@@ -207,12 +205,12 @@ static void publish_state(struct uplink *uplink, struct now now)
     uplink_state(uplink, now, true, &out);
     int err = buffer_error(&out);
     if (!err)
-        err = publish(uplink, TOPIC_STATE, out.data, out.len, true);
+        err = outgoing_publish(&uplink->outgoing, TOPIC_STATE, out.data, out.len, true);
     if (!err && uplink->options.port.stats) {
         buffer_clear(&out);
         uplink->options.port.stats(uplink->options.port.self, &out);
         if (!buffer_error(&out) && out.len)
-            err = publish(uplink, TOPIC_STATS, out.data, out.len, false);
+            err = outgoing_publish(&uplink->outgoing, TOPIC_STATS, out.data, out.len, false);
     }
     uplink->state_due_us = now.mono_us + (err ? RETRY_US : uplink->options.stats_ms * US_PER_MS);
     buffer_release(&out);
@@ -232,6 +230,7 @@ static int on_centre_state(struct uplink *uplink, struct now now, const void *pa
         return 0;
     }
     uplink->centre_seen_us = now.mono_us;
+    uplink->outgoing.centre_unpacks = state.zstd;
     if (strcmp(uplink->nonce, state.nonce) != 0) {
         /* Another run: what it holds is told by its first receipt, which our state asks for. */
         memcpy(uplink->nonce, state.nonce, sizeof(uplink->nonce));
@@ -388,28 +387,8 @@ static int on_request(struct uplink *uplink, const void *payload, size_t len,
 {
     struct birth_request request;
     int err = birth_request_parse(payload, len, &request, message);
-    if (err)
-        return err;
-    struct journal_reader *reader = NULL;
-    err = journal_reader_open(uplink->options.journal, STREAM_A, 1, &reader);
-    if (err)
-        return message_set(message, err, "birth %s: cannot read the journal", request.birth);
-    struct journal_frame frame;
-    bool found = false;
-    while (!found && !journal_reader_next(reader, &frame, NULL)) {
-        char birth[BIRTH_SIZE];
-        record_birth_id(frame.payload, frame.len, birth);
-        found = strcmp(birth, request.birth) == 0;
-    }
-    if (found)
-        err = publish(uplink, TOPIC_BIRTH, frame.payload, frame.len, false);
-    journal_reader_close(reader);
-    if (!found)
-        return message_set(message, ERR_NOT_FOUND,
-                           "the centre asks for birth %s, which this journal does not hold",
-                           request.birth);
-    return err ? message_set(message, err, "birth %s not sent: %s", request.birth, err_name(err))
-               : 0;
+    return err ? err
+               : outgoing_birth(&uplink->outgoing, uplink->options.journal, request.birth, message);
 }
 
 int uplink_message(struct uplink *uplink, struct now now, const char *topic, const void *payload,
@@ -470,7 +449,8 @@ static int send_one(struct uplink *uplink, struct now now, int stream, uint64_t 
     if (err == ERR_AGAIN) /* reserved before a crash, never used: a loss record speaks of them */
         return intervals_add(&lane->have, seq, durable);
     if (!err)
-        err = publish(uplink, topic_for(&frame, live), frame.payload, frame.len, false);
+        err = outgoing_publish(&uplink->outgoing, topic_for(&frame, live), frame.payload, frame.len,
+                               false);
     if (!err)
         err = intervals_add(&lane->have, frame.seq, frame.seq);
     if (err)
@@ -493,37 +473,47 @@ static bool next_hole(const struct uplink *uplink, int stream, uint64_t to, uint
     return true;
 }
 
-/* What goes next: stream a, then live by rank, then the backlog by rank. */
-static bool choose(struct uplink *uplink, int *ret_stream, uint64_t *ret_seq, bool *ret_live)
+static bool choose_live(struct uplink *uplink, struct now now, int stream, uint64_t *ret_seq)
 {
-    const struct journal *journal = uplink->options.journal;
+    static const enum budget_rank ranks[STREAM_COUNT] = {
+        [STREAM_S] = BUDGET_ALWAYS, [STREAM_C] = BUDGET_COMPLIANCE, [STREAM_T] = BUDGET_TREND};
+    struct lane *lane = &uplink->lanes[stream];
+    struct interval hole;
+    uint64_t durable = journal_durable(uplink->options.journal, stream);
+    if (lane->stuck || lane->live_next > durable)
+        return false;
+    if (!intervals_next_hole(&lane->have, lane->live_next, durable, &hole)) {
+        lane->live_next = durable + 1;
+        return false;
+    }
+    *ret_seq = lane->live_next = hole.first;
+    return outgoing_allows(&uplink->outgoing, now, ranks[stream]);
+}
+
+static bool choose_backlog(struct uplink *uplink, struct now now, int stream, uint64_t *ret_seq)
+{
+    enum budget_rank rank = stream == STREAM_T ? BUDGET_TREND_BACKLOG : BUDGET_BACKLOG;
+    return !uplink->lanes[stream].stuck && uplink->backlog_bytes < uplink->credit &&
+           next_hole(uplink, stream, uplink->lanes[stream].live_next - 1, ret_seq) &&
+           outgoing_allows(&uplink->outgoing, now, rank);
+}
+
+/* What goes next: stream a, then live by rank, then the backlog by rank. */
+static bool choose(struct uplink *uplink, struct now now, int *ret_stream, uint64_t *ret_seq,
+                   bool *ret_live)
+{
     *ret_stream = STREAM_A;
     *ret_live = true;
     if (!uplink->lanes[STREAM_A].stuck &&
-        next_hole(uplink, STREAM_A, journal_durable(journal, STREAM_A), ret_seq))
+        next_hole(uplink, STREAM_A, journal_durable(uplink->options.journal, STREAM_A), ret_seq))
         return true;
-    for (int stream = STREAM_A + 1; stream < STREAM_COUNT; stream++) {
-        struct lane *lane = &uplink->lanes[stream];
-        struct interval hole;
-        uint64_t durable = journal_durable(journal, stream);
-        if (lane->stuck || lane->live_next > durable)
-            continue;
-        if (!intervals_next_hole(&lane->have, lane->live_next, durable, &hole)) {
-            lane->live_next = durable + 1;
-            continue;
-        }
-        lane->live_next = hole.first;
-        *ret_stream = stream;
-        *ret_seq = hole.first;
-        return true;
-    }
-    *ret_live = false;
-    for (int stream = STREAM_A + 1; stream < STREAM_COUNT; stream++) {
-        *ret_stream = stream;
-        if (!uplink->lanes[stream].stuck && uplink->backlog_bytes < uplink->credit &&
-            next_hole(uplink, stream, uplink->lanes[stream].live_next - 1, ret_seq))
+    for (*ret_stream = STREAM_S; *ret_stream < STREAM_COUNT; ++*ret_stream)
+        if (choose_live(uplink, now, *ret_stream, ret_seq))
             return true;
-    }
+    *ret_live = false;
+    for (*ret_stream = STREAM_S; *ret_stream < STREAM_COUNT; ++*ret_stream)
+        if (choose_backlog(uplink, now, *ret_stream, ret_seq))
+            return true;
     return false;
 }
 
@@ -534,11 +524,12 @@ static void send_all(struct uplink *uplink, struct now now)
     bool live;
     int err = 0;
     uplink->retry_us = 0;
+    outgoing_begin(&uplink->outgoing, now);
     for (int i = 0; i < STREAM_COUNT; i++)
         uplink->lanes[i].stuck = false;
     /* What the port refuses is refused to all; what cannot be read holds up no other stream. */
     while ((!err || err == ERR_IO) && uplink->under_way_count < uplink->options.window &&
-           choose(uplink, &stream, &seq, &live)) {
+           choose(uplink, now, &stream, &seq, &live)) {
         err = send_one(uplink, now, stream, seq, live);
         uplink->lanes[stream].stuck = err == ERR_IO;
         if (err)
@@ -560,7 +551,6 @@ int64_t uplink_step(struct uplink *uplink, struct now now)
     int64_t due = uplink->state_due_us;
     if (!may_send(uplink, now))
         return due;
-
     if (uplink->under_way_count &&
         now.mono_us - uplink->under_way[0].sent_us >= uplink->receipt_wait_us) {
         (void)!reset(uplink);
@@ -572,7 +562,14 @@ int64_t uplink_step(struct uplink *uplink, struct now now)
         due = earlier(due, uplink->under_way[0].sent_us + uplink->receipt_wait_us);
     if (uplink->retry_us)
         due = earlier(due, uplink->retry_us);
+    if (uplink->outgoing.waits)
+        due = earlier(due, now.mono_us + BUDGET_LOOK_US);
     return earlier(due, uplink->centre_seen_us + CENTRE_FRESH_US + 1);
+}
+
+const struct outgoing *uplink_outgoing(const struct uplink *uplink)
+{
+    return &uplink->outgoing;
 }
 
 void uplink_get_status(const struct uplink *uplink, struct uplink_status *ret_status)

@@ -10,6 +10,7 @@
  * Invariants: a record is under way at most once between two resets (loss of the connection, a new
  * run of the centre, a receipt overdue); at most `window` records and, of the backlog, at most the
  * receipt's credit of bytes are under way; stream a goes before all others, live before backlog;
+ * what the daily budget holds up waits in the journal;
  * a receipt beyond our own durable end means a restored disk: sending stops until a new epoch.
  */
 #ifndef EDGE_UPLINK_H
@@ -17,6 +18,7 @@
 
 #include "base/attributes.h"
 #include "base/clock.h"
+#include "edge/outgoing.h"
 #include "model/stream.h"
 #include "store/journal.h"
 
@@ -41,8 +43,10 @@ struct uplink_options {
     const char *instance; /* of this run, 32 hex digits */
     struct journal *journal;
     struct uplink_port port;
-    size_t window;    /* records under way, 1..1000; 0: 64 */
-    int64_t stats_ms; /* how often state and stats are published; 0: 10 s */
+    size_t window;         /* records under way, 1..1000; 0: 64 */
+    int64_t stats_ms;      /* how often state and stats are published; 0: 10 s */
+    bool compress;         /* pack records for a centre that says it unpacks them */
+    uint64_t daily_budget; /* bytes in any 24 h, see edge/byte_budget.h; 0: no limit */
 };
 
 /* What people and the stop procedure want to know. */
@@ -73,6 +77,9 @@ MUST_CHECK int uplink_epoch(struct uplink *uplink, struct now now);
 
 /* Sends what may be sent; returns when it wants to run next at the latest. */
 int64_t uplink_step(struct uplink *uplink, struct now now);
+
+/* Of what goes out: how much, and what the daily budget holds up. */
+const struct outgoing *uplink_outgoing(const struct uplink *uplink);
 
 void uplink_get_status(const struct uplink *uplink, struct uplink_status *ret_status);
 

@@ -31,8 +31,10 @@ enum stream point_class_stream(enum point_class class_)
 
 struct file_yaml {
     struct edge_config config;
-    const struct yaml_node *journal, *broker, *links;
+    const struct yaml_node *journal, *broker, *links, *signals, *marks;
 };
+
+static const char *const compress_words[] = {"none", "zstd", NULL};
 
 static const struct config_key file_keys[] = {
     {"edge", CONFIG_NAME, offsetof(struct file_yaml, config.edge), 65, 0, 0, NULL, NULL, false,
@@ -49,6 +51,23 @@ static const struct config_key file_keys[] = {
      NULL, true, "how long a stop waits for the centre's receipts", "停止时等待回执的时间"},
     {"stats", CONFIG_DURATION, offsetof(struct file_yaml, config.stats_ms), 0, 1000, DAY_MS, "10s",
      NULL, true, "how often it tells its health", "健康信息上报周期"},
+    {"daily_budget", CONFIG_SIZE, offsetof(struct file_yaml, config.daily_budget), 0, 0, 1.1e12,
+     "0B", NULL, true,
+     "on a metered line: bytes to send in any 24 h; alarms and live safety points "
+     "go first and always, the rest waits. 0B: no limit",
+     "计费线路每 24 小时发送字节上限，报警与"
+     "安全类实时数据优先且不受限，其余等待；0B 不限"},
+    {"compress", CONFIG_CHOICE, offsetof(struct file_yaml, config.compress), 0, 0, 0, "none",
+     compress_words, true, "zstd: compressed towards a centre that says it reads it",
+     "zstd：中心支持时压缩发送"},
+    {"signals", CONFIG_SUBTREE, offsetof(struct file_yaml, signals), 0, 0, 0, "", NULL, true,
+     "what readings must be like, and what of them is sent", "读数的合理性与例外上报"},
+    {"marks", CONFIG_SUBTREE, offsetof(struct file_yaml, marks), 0, 0, 0, "", NULL, true,
+     "while which points are doubted: maintenance, calibration, cross_check",
+     "何时对哪些测点存疑：维护、校准、互相矛盾"},
+    {"marks_file", CONFIG_PATH, offsetof(struct file_yaml, config.marks_file), FILE_PATH_SIZE, 0, 0,
+     "", NULL, true, "a file with further `marks`, read again whenever it has changed",
+     "另存 marks 的文件，改动后自动重读"},
     {"links", CONFIG_SUBTREE, offsetof(struct file_yaml, links), 0, 0, 0, NULL, NULL, true,
      "the lines to instruments", "通信链路"},
     {0},
@@ -120,6 +139,8 @@ static const struct config_key unit_keys[] = {
      0, "", NULL, true, "addresses no read may touch: 100-110, 4:200", "禁读地址：100-110, 4:200"},
     {"class", CONFIG_CHOICE, offsetof(struct unit_yaml, class_), 0, 0, 0, "trend", class_words,
      true, "safety, compliance or trend: what is kept longest when space runs out", "数据类别"},
+    {"raw", CONFIG_BOOL, offsetof(struct unit_yaml, config.raw), 0, 0, 0, "false", NULL, true,
+     "its samples carry the register words too", "读数同时保留原始寄存器值"},
     {"points", CONFIG_SUBTREE, offsetof(struct unit_yaml, points), 0, 0, 0, "", NULL, true,
      "names from the map; all of it when left out", "测点；省略为全部"},
     {0},
@@ -400,6 +421,7 @@ static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
     config->journal_size = journal.size;
     if (file.broker)
         broker_config_read(tree, file.broker, &config->broker, errors);
+    signal_config_read(tree, file.signals, file.marks, &config->signals, errors);
     if (!file.links)
         return;
     if (!is_list(tree, file.links, EDGE_LINKS_MAX, "links", errors))
@@ -444,6 +466,7 @@ void edge_config_free(struct edge_config *config)
         free(config->links[i].units);
     }
     free(config->links);
+    signal_config_release(&config->signals);
     free(config);
 }
 
@@ -468,6 +491,7 @@ void edge_config_print(const struct edge_config *config, struct buffer *out)
     buffer_append_text(out, "journal:\n");
     config_print(journal_keys, &journal, 2, out);
     broker_config_print(&config->broker, out);
+    signal_config_print(&config->signals, out);
     buffer_append_text(out, "links:\n");
     for (size_t i = 0; i < config->link_count; i++) {
         struct link_yaml link = {.link = config->links[i]};

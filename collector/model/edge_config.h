@@ -13,6 +13,7 @@
 #include "model/broker_config.h"
 #include "model/config_yaml.h"
 #include "model/link_url.h"
+#include "model/signal_config.h"
 #include "model/stream.h"
 
 #include <stddef.h>
@@ -34,6 +35,8 @@ enum stream point_class_stream(enum point_class class_);
 /* To which slots polls keep: their own, or the wall clock's full minutes (hours, days). */
 enum align { ALIGN_NONE, ALIGN_MINUTE };
 
+enum edge_compress { COMPRESS_NONE, COMPRESS_ZSTD };
+
 struct edge_point {
     char name[65];
     int64_t interval_ms; /* the unit's unless it says otherwise */
@@ -52,6 +55,7 @@ struct edge_unit {
     int64_t max_registers, max_bits;     /* of one read; 0: the protocol's bounds */
     char forbidden[ADDRESS_RANGES_TEXT]; /* ranges that no read may touch */
     enum point_class class_;
+    bool raw;                  /* its samples carry the register words too */
     struct edge_point *points; /* NULL: all of the map's */
     size_t point_count;
     size_t line, column;
@@ -74,6 +78,10 @@ struct edge_config {
     uint64_t journal_size;
     struct broker_config broker;
     int64_t drain_ms, stats_ms;
+    uint64_t daily_budget; /* bytes towards the centre in any 24 h; 0: no limit */
+    int compress;          /* enum edge_compress */
+    struct signal_config signals;
+    char marks_file[FILE_PATH_SIZE]; /* "": none */
     struct edge_link *links;
     size_t link_count;
 };

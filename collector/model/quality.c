@@ -25,6 +25,8 @@ static const char *const cause_names[CAUSE_COUNT] = {
     [CAUSE_CLOCK] = "clock",
     [CAUSE_ROLLOVER] = "rollover",
     [CAUSE_METER_SWAP] = "meter_swap",
+    [CAUSE_RATE_OF_CHANGE] = "rate_of_change",
+    [CAUSE_CROSS_CHECK] = "cross_check",
 };
 
 static const char *name_at(const char *const *names, unsigned count, unsigned at)

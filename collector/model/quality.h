@@ -24,8 +24,10 @@ enum cause {
     CAUSE_MAINTENANCE,
     CAUSE_CALIBRATION,
     CAUSE_CLOCK,
-    CAUSE_ROLLOVER,   /* a totaliser was full and began at zero again */
-    CAUSE_METER_SWAP, /* a totaliser shows another count: the meter was changed, or set back */
+    CAUSE_ROLLOVER,       /* a totaliser was full and began at zero again */
+    CAUSE_METER_SWAP,     /* a totaliser shows another count: the meter was changed, or set back */
+    CAUSE_RATE_OF_CHANGE, /* it moved faster than the process can */
+    CAUSE_CROSS_CHECK,    /* other readings contradict it */
     CAUSE_COUNT,
 };
 

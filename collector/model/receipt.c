@@ -289,12 +289,32 @@ void edge_state_write(struct buffer *out, const struct edge_state *state)
 
 /* ---- presence of a centre ---- */
 
+/* What it reads beside plain JSON; what this program does not know is passed over. */
+static int read_accepts(struct pull *pull, const struct field *field, void *object)
+{
+    struct centre_state *state = object;
+    bool more = false;
+    int err = pull_begin(pull, '[');
+
+    (void)field;
+    while (err == 0) {
+        char name[32];
+        err = pull_element(pull, &more);
+        if (err != 0 || !more)
+            break;
+        err = pull_text(pull, 0, name, sizeof(name));
+        state->zstd = state->zstd || (err == 0 && strcmp(name, "zstd") == 0);
+    }
+    return err;
+}
+
 static const struct field centre_state_fields[] = {
     {"centre", field_name, TEXT_OF(struct centre_state, centre)},
     {"nonce", field_text, TEXT_OF(struct centre_state, nonce), .min = 1},
     {"up", field_bool, .offset = offsetof(struct centre_state, up)},
     {"t", field_i64, .offset = offsetof(struct centre_state, t_ms), .min = RECORD_MIN_TIME,
      .max = RECORD_MAX_TIME},
+    {"accepts", read_accepts, .offset = 0, .optional = true},
     {.name = NULL},
 };
 
@@ -321,6 +341,12 @@ void centre_state_write(struct buffer *out, const struct centre_state *state)
     json_bool(&writer, state->up);
     json_key(&writer, "t");
     json_i64(&writer, state->t_ms);
+    if (state->zstd) {
+        json_key(&writer, "accepts");
+        json_begin_array(&writer);
+        json_text(&writer, "zstd");
+        json_end_array(&writer);
+    }
     json_end_object(&writer);
 }
 

@@ -64,6 +64,7 @@ struct centre_state {
     char nonce[NONCE_SIZE];
     bool up;
     int64_t t_ms;
+    bool zstd; /* it reads payloads that are packed so ("accepts": ["zstd"]) */
 };
 
 MUST_CHECK int centre_state_parse(const char *text, size_t len, struct centre_state *ret_state,

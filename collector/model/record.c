@@ -1,8 +1,8 @@
 /*
- * Design notes. A data record is built column by column: each sample's id, dt, val and q are
- * printed once, at once, into four texts, so its size is known before it is taken in, and writing
- * the record out is five copies. A column whose values are all 0 (dt, q) is left out and does not
- * count, until the first other value brings it in whole.
+ * Design notes. A data record is built column by column: each sample's id, dt, val, q, held and raw
+ * are printed once, at once, into a text each, so its size is known before it is taken in, and
+ * writing the record out is a few copies. A column that says nothing (all 0, or no words at all) is
+ * left out and costs nothing, until the first other value brings it in whole.
  */
 #include "model/record.h"
 
@@ -259,16 +259,29 @@ int record_write_again(struct buffer *out, const char *payload, size_t len,
 
 /* ---- data ---- */
 
-enum column_kind { COLUMN_ID, COLUMN_DT, COLUMN_VAL, COLUMN_Q, COLUMN_COUNT };
+enum column_kind {
+    COLUMN_ID,
+    COLUMN_DT,
+    COLUMN_VAL,
+    COLUMN_Q,
+    COLUMN_HELD,
+    COLUMN_RAW,
+    COLUMN_COUNT
+};
 
-static const char *const column_names[COLUMN_COUNT] = {"id", "dt", "val", "q"};
+static const struct {
+    const char *name;
+    const char *nothing; /* what a sample without it has there; NULL: never left out */
+} columns_known[COLUMN_COUNT] = {
+    [COLUMN_ID] = {"id", NULL}, [COLUMN_DT] = {"dt", "0"},     [COLUMN_VAL] = {"val", NULL},
+    [COLUMN_Q] = {"q", "0"},    [COLUMN_HELD] = {"held", "0"}, [COLUMN_RAW] = {"raw", "\"\""},
+};
 
-/* Values with their commas. `max_bytes` of room suffice: a column that does not count yet holds
- * nothing but zeros, and no more of them than there are ids. */
+/* Values with their commas; empty while it is left out. */
 struct column {
     char *text;
     size_t len;
-    bool counts; /* one that is not all 0, or is never left out */
+    bool counts; /* one that says something, or is never left out */
 };
 
 /* One value as text, its comma in front. */
@@ -280,6 +293,7 @@ struct cell {
 struct record_data {
     size_t max_bytes;
     size_t count;
+    uint64_t held;
     int64_t t0_ms;
     struct column columns[COLUMN_COUNT];
     struct buffer escaped; /* a text value */
@@ -289,10 +303,11 @@ struct record_data {
 static void record_data_empty(struct record_data *data)
 {
     data->count = 0;
+    data->held = 0;
     data->t0_ms = 0;
     for (int i = 0; i < COLUMN_COUNT; i++) {
         data->columns[i].len = 0;
-        data->columns[i].counts = i == COLUMN_ID || i == COLUMN_VAL;
+        data->columns[i].counts = columns_known[i].nothing == NULL;
     }
 }
 
@@ -328,7 +343,8 @@ static bool can_be_written(uint32_t id, const struct sample *sample)
     const struct value *value = &sample->value;
 
     if (id >= RECORD_MAX_POINTS || (unsigned)sample->quality >= QUALITY_COUNT ||
-        (unsigned)sample->cause >= CAUSE_COUNT)
+        (unsigned)sample->cause >= CAUSE_COUNT || sample->held > RECORD_MAX_HELD ||
+        sample->raw_count > SAMPLE_RAW_WORDS)
         return false;
     if (sample->t_ms < RECORD_MIN_TIME || sample->t_ms > RECORD_MAX_TIME)
         return false;
@@ -388,40 +404,97 @@ static void print_whole(int64_t value, struct cell *cell)
     cell->len += print_i64(value, cell->text + cell->len);
 }
 
-int record_data_add(struct record_data *data, uint32_t id, const struct sample *sample)
+static void print_words(const struct sample *sample, struct cell *cell)
+{
+    uint8_t bytes[2 * SAMPLE_RAW_WORDS];
+
+    for (size_t i = 0; i < sample->raw_count; i++) {
+        bytes[2 * i] = (uint8_t)(sample->raw[i] >> 8);
+        bytes[2 * i + 1] = (uint8_t)sample->raw[i];
+    }
+    cell->text[cell->len++] = '"';
+    print_hex(bytes, 2u * sample->raw_count, cell->text + cell->len);
+    cell->len += 4u * sample->raw_count;
+    cell->text[cell->len++] = '"';
+}
+
+/* Each column's value, its comma in front; *ret_says: which columns it may not be left out of. */
+static int print_cells(struct record_data *data, uint32_t id, const struct sample *sample,
+                       struct cell cells[COLUMN_COUNT], bool ret_says[COLUMN_COUNT])
 {
     uint16_t q = quality_pack(sample->quality, sample->cause);
+    int64_t dt = data->count > 0 ? sample->t_ms - data->t0_ms : 0;
+
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        cells[i].text[0] = ',';
+        cells[i].len = data->count > 0 ? 1 : 0;
+        ret_says[i] = data->columns[i].counts;
+    }
+    ret_says[COLUMN_DT] |= dt != 0;
+    ret_says[COLUMN_Q] |= q != 0;
+    ret_says[COLUMN_HELD] |= sample->held != 0;
+    ret_says[COLUMN_RAW] |= sample->raw_count != 0;
+    print_whole(id, &cells[COLUMN_ID]);
+    print_whole(dt, &cells[COLUMN_DT]);
+    print_whole(q, &cells[COLUMN_Q]);
+    if (ret_says[COLUMN_HELD])
+        print_whole(sample->held, &cells[COLUMN_HELD]);
+    if (ret_says[COLUMN_RAW])
+        print_words(sample, &cells[COLUMN_RAW]);
+    return print_value(data, &sample->value, &cells[COLUMN_VAL]);
+}
+
+/* What the samples so far take in a column that had been left out. */
+static size_t nothing_bytes(const struct record_data *data, int column)
+{
+    size_t each = data->columns[column].counts ? 0 : strlen(columns_known[column].nothing) + 1;
+
+    return data->count > 0 && each > 0 ? data->count * each - 1 : 0;
+}
+
+static void bring_in(struct record_data *data, int column)
+{
+    struct column *to = &data->columns[column];
+    const char *nothing = columns_known[column].nothing;
+
+    for (size_t i = 0; i < data->count; i++) {
+        if (i > 0)
+            to->text[to->len++] = ',';
+        memcpy(to->text + to->len, nothing, strlen(nothing));
+        to->len += strlen(nothing);
+    }
+    to->counts = true;
+}
+
+int record_data_add(struct record_data *data, uint32_t id, const struct sample *sample)
+{
     struct cell cells[COLUMN_COUNT];
+    bool says[COLUMN_COUNT];
     size_t bytes = HEAD_BYTES;
-    int64_t dt;
     int err;
 
     if (!can_be_written(id, sample))
         return ERR_INVALID;
     if (data->count == RECORD_MAX_VALUES)
         return ERR_FULL;
-    dt = data->count > 0 ? sample->t_ms - data->t0_ms : 0;
-    for (int i = 0; i < COLUMN_COUNT; i++) {
-        cells[i].text[0] = ',';
-        cells[i].len = data->count > 0 ? 1 : 0;
-    }
-    print_whole(id, &cells[COLUMN_ID]);
-    print_whole(dt, &cells[COLUMN_DT]);
-    print_whole(q, &cells[COLUMN_Q]);
-    err = print_value(data, &sample->value, &cells[COLUMN_VAL]);
+    err = print_cells(data, id, sample, cells, says);
     if (err != 0)
         return err;
     for (int i = 0; i < COLUMN_COUNT; i++)
-        if (data->columns[i].counts || (i == COLUMN_DT && dt != 0) || (i == COLUMN_Q && q != 0))
-            bytes += data->columns[i].len + cells[i].len;
+        if (says[i])
+            bytes += data->columns[i].len + nothing_bytes(data, i) + cells[i].len;
     if (bytes > data->max_bytes)
         return ERR_FULL;
     for (int i = 0; i < COLUMN_COUNT; i++) {
-        memcpy(data->columns[i].text + data->columns[i].len, cells[i].text, cells[i].len);
-        data->columns[i].len += cells[i].len;
+        struct column *column = &data->columns[i];
+        if (!says[i])
+            continue;
+        if (!column->counts)
+            bring_in(data, i);
+        memcpy(column->text + column->len, cells[i].text, cells[i].len);
+        column->len += cells[i].len;
     }
-    data->columns[COLUMN_DT].counts |= dt != 0;
-    data->columns[COLUMN_Q].counts |= q != 0;
+    data->held += sample->held;
     if (data->count++ == 0)
         data->t0_ms = sample->t_ms;
     return 0;
@@ -430,6 +503,11 @@ int record_data_add(struct record_data *data, uint32_t id, const struct sample *
 size_t record_data_count(const struct record_data *data)
 {
     return data->count;
+}
+
+uint64_t record_data_readings(const struct record_data *data)
+{
+    return data->count + data->held;
 }
 
 size_t record_data_bytes(const struct record_data *data)
@@ -458,7 +536,7 @@ void record_data_write(struct record_data *data, struct buffer *out, struct reco
     for (int i = 0; i < COLUMN_COUNT; i++) {
         if (!data->columns[i].counts)
             continue;
-        json_key(&writer, column_names[i]);
+        json_key(&writer, columns_known[i].name);
         json_begin_array(&writer);
         buffer_append(out, data->columns[i].text, data->columns[i].len);
         json_end_array(&writer);

@@ -31,6 +31,7 @@
 #define RECORD_MAX_VALUES  3000
 #define RECORD_MAX_POINTS  200
 #define RECORD_CLOSE_BYTES 16000
+#define RECORD_MAX_HELD    1000000 /* of one sample; so a record's readings fit into 32 bits */
 
 /* Sequences, totals, counts: what a JSON number holds exactly. */
 #define RECORD_MAX_NUMBER (UINT64_C(1) << 53)
@@ -78,7 +79,7 @@ struct record_loss {
     enum stream of;
     uint64_t first, last;   /* sequences */
     int64_t from_ms, to_ms; /* source times, as far as known */
-    uint64_t points;        /* samples that were in them */
+    uint64_t points;        /* readings that were in them, held ones counted */
     char cause[32];         /* space, restart, damage, epoch */
     char epoch[EPOCH_SIZE]; /* whose sequences they are; "": the record's own */
 };
@@ -105,7 +106,8 @@ struct record {
     char birth[BIRTH_SIZE];
     struct sample *samples;
     size_t sample_count;
-    uint64_t total; /* samples appended in this epoch up to and with this record */
+    uint64_t held;  /* of all samples: readings that they stand for beside themselves */
+    uint64_t total; /* readings, held ones counted, in this epoch up to and with this record */
     /* others */
     struct record_loss loss;
     struct record_action action;
@@ -159,6 +161,8 @@ void record_data_free(struct record_data *data);
  * is not finite, text that is not UTF-8, a time beyond the bounds). ERR_NO_MEMORY. */
 MUST_CHECK int record_data_add(struct record_data *data, uint32_t id, const struct sample *sample);
 size_t record_data_count(const struct record_data *data);
+/* Samples and the readings held back before them: what the record accounts for in the books. */
+uint64_t record_data_readings(const struct record_data *data);
 /* The bytes that writing it out now would take, a few less at the head. */
 size_t record_data_bytes(const struct record_data *data);
 /* The source time of the first sample added; undefined while empty. It becomes t0. */

@@ -8,6 +8,7 @@
  */
 #include "model/record.h"
 
+#include "base/numbers.h"
 #include "model/fields.h"
 
 #include <stdlib.h>
@@ -16,10 +17,12 @@
 #define CAUSES_MAX      256
 #define INTERVAL_MAX_MS (INT64_C(3650) * 24 * 3600 * 1000)
 #define WHOLE_MAX       ((int64_t)RECORD_MAX_NUMBER)
+#define RAW_WORDS_MAX   125 /* of one reading: no device tells more at once */
+#define HEX_DIGITS      "0123456789abcdefABCDEF"
 
-enum column { COLUMN_ID, COLUMN_DT, COLUMN_VAL, COLUMN_Q, COLUMN_COUNT };
+enum column { COLUMN_ID, COLUMN_DT, COLUMN_VAL, COLUMN_Q, COLUMN_HELD, COLUMN_RAW, COLUMN_COUNT };
 
-static const char *const column_names[COLUMN_COUNT] = {"id", "dt", "val", "q"};
+static const char *const column_names[COLUMN_COUNT] = {"id", "dt", "val", "q", "held", "raw"};
 
 /* A record being read: what it will be, and what is needed until it is. */
 struct reading {
@@ -284,6 +287,39 @@ static int read_q(struct pull *pull, const struct record *record, struct sample 
     return err;
 }
 
+static int read_held(struct pull *pull, const struct record *record, struct sample *sample)
+{
+    int64_t held = 0;
+    int err = pull_i64(pull, 0, RECORD_MAX_HELD, &held);
+
+    (void)record;
+    sample->held = (uint32_t)held;
+    return err;
+}
+
+/* Register words as hex digits, four each; of a text's many words none is kept. */
+static int read_raw(struct pull *pull, const struct record *record, struct sample *sample)
+{
+    char digits[4 * RAW_WORDS_MAX + 1];
+    uint8_t bytes[2 * SAMPLE_RAW_WORDS];
+    size_t words;
+    int err = pull_text(pull, 0, digits, sizeof(digits));
+
+    (void)record;
+    if (err != 0)
+        return err;
+    words = strlen(digits) / 4;
+    if (strlen(digits) % 4 != 0 || strspn(digits, HEX_DIGITS) != strlen(digits))
+        return pull_refuse(pull, ERR_INVALID, "raw words in hex, four digits each; not %.40s",
+                           digits);
+    if (words > SAMPLE_RAW_WORDS || parse_hex(digits, 2 * words, bytes) != 0)
+        return 0;
+    for (size_t i = 0; i < words; i++)
+        sample->raw[i] = (uint16_t)(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+    sample->raw_count = (uint8_t)words;
+    return 0;
+}
+
 static int read_column(struct pull *pull, struct reading *reading, enum column column,
                        int (*read)(struct pull *pull, const struct record *record,
                                    struct sample *sample))
@@ -331,12 +367,26 @@ static int read_qs(struct pull *pull, const struct field *field, void *object)
     return read_column(pull, object, COLUMN_Q, read_q);
 }
 
+static int read_helds(struct pull *pull, const struct field *field, void *object)
+{
+    (void)field;
+    return read_column(pull, object, COLUMN_HELD, read_held);
+}
+
+static int read_raws(struct pull *pull, const struct field *field, void *object)
+{
+    (void)field;
+    return read_column(pull, object, COLUMN_RAW, read_raw);
+}
+
 static const struct field data_fields[] = {
     {"birth", field_hex, TEXT_OF(struct reading, record.birth)},
     {"id", read_ids, .offset = 0},
     {"dt", read_dts, .offset = 0, .optional = true},
     {"val", read_vals, .offset = 0},
     {"q", read_qs, .offset = 0, .optional = true},
+    {"held", read_helds, .offset = 0, .optional = true},
+    {"raw", read_raws, .offset = 0, .optional = true},
     {"total", field_u64, .offset = offsetof(struct reading, record.total), .max = WHOLE_MAX},
     WAS_FIELDS,
     {.name = NULL},
@@ -353,6 +403,7 @@ static int finish_data(struct reading *reading, struct message *message)
                                column_names[i], reading->lengths[i], record->sample_count);
     for (size_t i = 0; i < record->sample_count; i++) {
         struct sample *sample = &record->samples[i];
+        record->held += sample->held;
         if (sample->value.kind == VALUE_NONE && sample->quality < QUALITY_BAD)
             sample->quality = QUALITY_BAD;
     }

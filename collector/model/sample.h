@@ -21,12 +21,17 @@ struct value {
     char text[VALUE_TEXT_SIZE]; /* NUL-terminated UTF-8, for VALUE_TEXT */
 };
 
+#define SAMPLE_RAW_WORDS 4
+
 struct sample {
     uint32_t point; /* index into the table of points of whoever hands it on */
+    uint32_t held;  /* readings of the point before this one that were held back as unchanged */
     int64_t t_ms;   /* source time, UTC */
     enum quality quality;
     enum cause cause;
     struct value value;
+    uint16_t raw[SAMPLE_RAW_WORDS]; /* the registers as they were read, where that is wanted */
+    uint8_t raw_count;              /* 0: not wanted, not read, or more than fit */
 };
 
 /* A point as a birth tells it: what a reader needs to know to keep, judge and show it. */

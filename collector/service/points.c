@@ -157,6 +157,7 @@ static int fill_unit(struct edge_points *points, const struct edge_config *confi
             .interval_ms = interval_ms,
             .aligned = (unit->points ? unit->points[i].align : unit->align) == ALIGN_MINUTE,
             .number = (uint32_t)points->count,
+            .raw = unit->raw,
             .totaliser = totaliser};
         err = add_point(points, config, unit, map, (size_t)reg, interval_ms,
                         unit->points ? unit->points[i].class_ : unit->class_);

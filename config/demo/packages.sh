@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A groups=(
     [build]="build-essential pkg-config ca-certificates curl openssl libpaho-mqtt-dev libmodbus-dev
              libcjson-dev libcurl4-openssl-dev libsqlite3-dev libmicrohttpd-dev libsodium-dev
-             libyaml-dev"
+             libyaml-dev libzstd-dev"
     [run]="mosquitto"
     [influxdb]="influxdb"
     [victoriametrics]="victoria-metrics"

@@ -77,6 +77,8 @@ export const TEXTS = {
   'cause.clock': ['时钟不同步', 'clock not in sync'],
   'cause.rollover': ['计数满后归零', 'totaliser rolled over'],
   'cause.meter_swap': ['换表或清零', 'meter changed or set back'],
+  'cause.rate_of_change': ['变化过快', 'changes too fast'],
+  'cause.cross_check': ['与其他读数矛盾', 'contradicted by other readings'],
   'cause.page_lost': ['页面与中心断开', 'page is cut off'],
   'cause.no_update': ['未更新', 'no update'],
   'cause.no_data': ['没有数据', 'no data'],

@@ -258,8 +258,20 @@ static const struct modbus_point_options *begin_sample(const struct unit_reads *
     if (point != NULL) {
         sample->point = point->number;
         sample->t_ms = t_ms;
+        sample->held = 0;
+        sample->raw_count = 0;
     }
     return point;
+}
+
+/* The words as they came, for whoever doubts the decoding; a text says by itself what it was. */
+static void keep_words(const struct map_register *reg, const uint8_t *wire, struct sample *sample)
+{
+    if (reg->words > SAMPLE_RAW_WORDS)
+        return;
+    sample->raw_count = reg->words;
+    for (size_t i = 0; i < reg->words; i++)
+        sample->raw[i] = (uint16_t)(wire[2 * i] << 8 | wire[2 * i + 1]);
 }
 
 size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8_t *data,
@@ -281,6 +293,8 @@ size_t unit_reads_values(const struct unit_reads *unit, size_t read, const uint8
             decode_registers(reg, data + 2 * offset, &samples[count]);
         if (point->totaliser != NULL)
             totaliser_take(point->totaliser, reg, &samples[count]);
+        if (point->raw && reg->type != REGISTER_BIT)
+            keep_words(reg, data + 2 * offset, &samples[count]);
         count++;
     }
     return count;

@@ -26,6 +26,7 @@ struct modbus_point_options {
     bool aligned;        /* read at the wall clock's full minutes and the like (schedule.h) */
     uint32_t number;     /* what its samples carry as `point` */
     struct totaliser *totaliser; /* of a register with a modulus; NULL: taken as it comes */
+    bool raw;                    /* its samples carry the register words too */
 };
 
 struct modbus_unit_options {

@@ -32,6 +32,8 @@ static void write_and_read_again(struct record *record)
     expect(again.sample_count == count && again.total == record->total);
     for (size_t i = 0; i < count; i++)
         expect(again.samples[i].t_ms == record->samples[i].t_ms &&
+               again.samples[i].held == record->samples[i].held &&
+               again.samples[i].raw_count == record->samples[i].raw_count &&
                double_same(again.samples[i].value.number, record->samples[i].value.number));
     record_release(&again);
     buffer_release(&out);

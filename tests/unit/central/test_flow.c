@@ -3,6 +3,7 @@
  * doubles and reorders → ingest → central journal → historian. Virtual time, seeded. Whatever the
  * way does, in the end all that was appended is stored, once.
  */
+#include "base/compress.h"
 #include "base/crypto.h"
 #include "base/files.h"
 #include "central/historian.h"
@@ -53,6 +54,8 @@ struct county {
     struct historian *historian;
     char nonce[NONCE_SIZE];
     bool beyond;
+    bool pack; /* the edge packs what it sends */
+    uint64_t packed;
     uint64_t put;
 };
 
@@ -98,6 +101,7 @@ static int publish_up(void *self, const char *topic, const void *payload, size_t
 {
     (void)retained;
     struct county *county = self;
+    county->packed += compress_is_zstd(payload, len);
     return publish(county, &county->up, topic, payload, len);
 }
 
@@ -141,7 +145,8 @@ static void open_edge(struct county *county)
                                     .centre = "c1",
                                     .instance = INSTANCE,
                                     .journal = county->edge_journal,
-                                    .port = {county, publish_up, NULL, note_beyond}};
+                                    .port = {county, publish_up, NULL, note_beyond},
+                                    .compress = county->pack};
     assert_int_equal(uplink_new(&uplink, &county->uplink), 0);
     uplink_connected(county->uplink, county->clock.now);
 }
@@ -255,7 +260,7 @@ static void remove_folder(const char *folder)
 
 static void begin(struct county *county, uint64_t seed)
 {
-    *county = (struct county){.folder = "/tmp/flow-XXXXXX", .random = seed};
+    *county = (struct county){.folder = "/tmp/flow-XXXXXX", .random = seed, .pack = seed % 2 == 1};
     assert_non_null(mkdtemp(county->folder));
     assert_int_equal(path_join(county->folder, "edge", county->edge_folder), 0);
     assert_int_equal(path_join(county->folder, "central", county->central_folder), 0);
@@ -315,6 +320,7 @@ static void a_way_that_loses_doubles_and_reorders_changes_nothing(void **state)
             step(county);
         }
         drain(county, seed);
+        assert_int_equal(county->packed > 0, county->pack); /* births, and longer records */
         end(county);
     }
 }
@@ -342,6 +348,69 @@ static void restarts_of_either_side_change_nothing(void **state)
         drain(county, seed);
         end(county);
     }
+}
+
+/* What was held back counts at both ends, and so in what an edge lacks. */
+static void readings_held_back_count_on_both_sides(void **state)
+{
+    struct county *county = calloc(1, sizeof(*county));
+    uint64_t held = 0;
+
+    (void)state;
+    begin(county, 7);
+    for (uint32_t n = 0; n < 40; n++) {
+        const struct sample sample = {.point = 2,
+                                      .held = n,
+                                      .t_ms = county->clock.now.wall_ms,
+                                      .value = {VALUE_DOUBLE, 1, ""}};
+        assert_int_equal(recorder_put(county->recorder, &sample, 1), 0);
+        county->put++;
+        held += n;
+        step(county);
+    }
+    drain(county, 7);
+    const struct source *source = sources_find(&county->sources, "e1");
+    assert_non_null(source);
+    const struct source_epoch *epoch =
+        source_find_epoch(source, journal_epoch(county->edge_journal));
+    assert_non_null(epoch);
+    assert_int_equal(epoch->points, county->put + held);
+    assert_int_equal(epoch->total, county->put + held);
+    assert_int_equal(journal_durable_points(county->edge_journal), county->put + held);
+    assert_int_equal(journal_durable_points(county->central_journal), county->put + held);
+    end(county);
+}
+
+/* A packed payload that does not unpack is kept with the reason, and stops nothing. */
+static void a_broken_packed_payload_is_a_dead_letter(void **state)
+{
+    static const char broken[] = "\x28\xb5\x2f\xfd nothing of the kind";
+    struct county *county = calloc(1, sizeof(*county));
+    struct compressor *compressor = NULL;
+    struct buffer bomb;
+    struct ingest_status status;
+    char *zeros = calloc(1, 1 << 20);
+
+    (void)state;
+    begin(county, 9);
+    buffer_init(&bomb, 65536);
+    assert_non_null(zeros);
+    assert_int_equal(compressor_new(&compressor), 0);
+    assert_int_equal(compressor_pack(compressor, zeros, 1 << 20, &bomb), 0);
+    ingest_message(county->ingest, county->clock.now, "chengmai/v1/e1/data", broken,
+                   sizeof(broken) - 1);
+    ingest_message(county->ingest, county->clock.now, "chengmai/v1/e1/data", bomb.data, bomb.len);
+    ingest_get_status(county->ingest, &status);
+    assert_int_equal(status.dead_letters, 2);
+    for (int n = 0; n < 10; n++) {
+        put_samples(county);
+        step(county);
+    }
+    drain(county, 9);
+    compressor_free(compressor);
+    buffer_release(&bomb);
+    free(zeros);
+    end(county);
 }
 
 static void nothing_is_sent_to_a_centre_that_is_not_there(void **state)
@@ -485,6 +554,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_way_that_loses_doubles_and_reorders_changes_nothing),
         cmocka_unit_test(restarts_of_either_side_change_nothing),
+        cmocka_unit_test(readings_held_back_count_on_both_sides),
+        cmocka_unit_test(a_broken_packed_payload_is_a_dead_letter),
         cmocka_unit_test(nothing_is_sent_to_a_centre_that_is_not_there),
         cmocka_unit_test(an_edge_with_a_new_disk_goes_on_under_a_new_epoch),
         cmocka_unit_test(a_disk_restored_from_a_backup_reuses_no_number_and_loses_nothing),

@@ -113,6 +113,36 @@ static void an_edges_maps_are_read_and_its_points_found_in_them(void **state)
     config_file_remove(&map);
 }
 
+static void what_signals_and_marks_name_is_looked_for(void **state)
+{
+    static const struct {
+        const char *more, *told; /* told "": good */
+    } cases[] = {
+        {"signals: [{points: [u.ph, u.cod], range: [0, 1]}]", ""},
+        {"signals: [{points: [u.ph, u.cdo], range: [0, 1]}]", ":6:27: 'u.cdo' is no point"},
+        {"signals: [{points: v.ph, range: [0, 1]}]", "'v.ph' is no point"},
+        {"signals: [{points: u2.ph, range: [0, 1]}]", "'u2.ph' is no point"},
+        {"marks: [{cause: maintenance, points: u.*, daily: 01:00-02:00}]", ""},
+        {"marks: [{cause: maintenance, points: v.*, daily: 01:00-02:00}]", "'v.*' is no point"},
+        {"marks: [{cause: maintenance, points: u.*, when: [{point: u.on, value: 1}]}]",
+         "'u.on' is no point"},
+    };
+    struct config_file map;
+    char text[900];
+
+    (void)state;
+    config_file_make(&map, "m.csv", "name,function,address,type\ncod,3,0,uint16\nph,3,1,uint16\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), EDGE "%s}]}\n%s\n", map.path, cases[i].more);
+        expect_file("edge.yaml", text, cases[i].told[0] ? CTL_NO : CTL_YES,
+                    cases[i].told[0] ? "" : "2 points", cases[i].told);
+    }
+    snprintf(text, sizeof(text), EDGE "%s, points: [ph]}]}\nsignals: [{points: u.cod}]\n",
+             map.path);
+    expect_file("edge.yaml", text, CTL_NO, "", "'u.cod' is no point");
+    config_file_remove(&map);
+}
+
 static void a_centres_rule_files_are_checked_with_it(void **state)
 {
     (void)state;
@@ -147,6 +177,7 @@ int main(void)
         cmocka_unit_test(the_worst_file_decides),
         cmocka_unit_test(mistakes_are_told_under_the_files_kind),
         cmocka_unit_test(an_edges_maps_are_read_and_its_points_found_in_them),
+        cmocka_unit_test(what_signals_and_marks_name_is_looked_for),
         cmocka_unit_test(a_centres_rule_files_are_checked_with_it),
         cmocka_unit_test(an_answer_that_cannot_be_written_is_no_yes),
     };

@@ -89,6 +89,33 @@ static void the_gas_corrector_reads_as_documented(void **state)
     register_map_free(map);
 }
 
+static void words_are_kept_as_they_came_where_that_is_wanted(void **state)
+{
+    struct register_map *map = map_of("name,function,address,type,word_order\n"
+                                      "a,3,0,uint16,BA\nb,3,1,float32,CDAB\nc,3,3,string10,\n");
+    struct unit_reads unit = all_of(map);
+    struct sample samples[3];
+    const uint8_t wire[16] = {0x12, 0x34, 0x99, 0x9a, 0x41, 0x2d, 'a', 'b'};
+
+    (void)state;
+    memset(samples, 0xAA, sizeof samples);
+    assert_int_equal(unit_reads_values(&unit, 0, wire, 5, samples), 3);
+    for (size_t k = 0; k < 3; k++) {
+        assert_int_equal(samples[k].raw_count, 0);
+        assert_int_equal(samples[k].held, 0);
+        unit.points[k].raw = true;
+    }
+    assert_int_equal(unit_reads_values(&unit, 0, wire, 5, samples), 3);
+    assert_int_equal(samples[0].raw_count, 1);
+    assert_int_equal(samples[0].raw[0], 0x1234);
+    assert_int_equal(samples[1].raw_count, 2);
+    assert_int_equal(samples[1].raw[0], 0x999a);
+    assert_int_equal(samples[1].raw[1], 0x412d);
+    assert_int_equal(samples[2].raw_count, 0); /* a text */
+    unit_reads_release(&unit);
+    register_map_free(map);
+}
+
 static void packed_bits_are_found_in_their_byte(void **state)
 {
     struct register_map *map = map_of("name,function,address,type\n"
@@ -159,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_gas_corrector_reads_as_documented),
+        cmocka_unit_test(words_are_kept_as_they_came_where_that_is_wanted),
         cmocka_unit_test(packed_bits_are_found_in_their_byte),
         cmocka_unit_test(no_reply_is_a_bad_sample_for_each_point),
         cmocka_unit_test(a_totaliser_is_summed_beside_what_was_read),

@@ -8,6 +8,7 @@
 
 #include "edge/uplink.h"
 
+#include "base/compress.h"
 #include "base/crc32c.h"
 #include "model/receipt.h"
 #include "model/topics.h"
@@ -28,6 +29,7 @@ struct sent {
     enum stream stream; /* of a record */
     uint64_t seq;       /* 0: no record */
     size_t len;
+    bool packed;
 };
 
 struct link {
@@ -37,6 +39,9 @@ struct link {
     size_t count;
     int refuse; /* what publish answers */
     int beyond; /* calls */
+    bool compress;
+    uint64_t daily_budget;
+    bool centre_unpacks;
 };
 
 static int take(void *self, const char *topic, const void *payload, size_t len, bool retained)
@@ -48,14 +53,25 @@ static int take(void *self, const char *topic, const void *payload, size_t len, 
         return link->refuse;
     assert_true(link->count < SENT_MAX);
     struct sent *sent = &link->sent[link->count++];
-    *sent = (struct sent){.retained = retained, .len = len};
+    *sent =
+        (struct sent){.retained = retained, .len = len, .packed = compress_is_zstd(payload, len)};
     assert_int_equal(topic_parse(topic, &sent->kind, name), 0);
     assert_string_equal(name, EDGE_BED_EDGE);
-    if (sent->kind != TOPIC_STATE && sent->kind != TOPIC_STATS) {
-        assert_int_equal(record_parse_head(payload, len, &head, NULL), 0);
-        sent->stream = head.stream;
-        sent->seq = head.seq;
-    }
+    if (sent->kind == TOPIC_STATE || sent->kind == TOPIC_STATS)
+        return 0;
+    struct decompressor *decompressor;
+    struct buffer plain;
+    assert_int_equal(decompressor_new(&decompressor), 0);
+    buffer_init(&plain, RECORD_MAX_BYTES);
+    if (sent->packed)
+        assert_int_equal(decompressor_unpack(decompressor, payload, len, &plain, NULL), 0);
+    else
+        buffer_append(&plain, payload, len);
+    assert_int_equal(record_parse_head(plain.data, plain.len, &head, NULL), 0);
+    sent->stream = head.stream;
+    sent->seq = head.seq;
+    buffer_release(&plain);
+    decompressor_free(decompressor);
     return 0;
 }
 
@@ -73,7 +89,9 @@ static void open_uplink(struct link *link, size_t window)
                                      .instance = RUN_1,
                                      .journal = link->edge.journal,
                                      .port = {link, take, NULL, note_beyond},
-                                     .window = window};
+                                     .window = window,
+                                     .compress = link->compress,
+                                     .daily_budget = link->daily_budget};
     assert_int_equal(uplink_new(&options, &link->uplink), 0);
 }
 
@@ -108,7 +126,8 @@ static int say(struct link *link, enum topic_kind kind, const char *name, const 
 
 static void centre_says(struct link *link, const char *nonce, bool up)
 {
-    struct centre_state state = {.centre = CENTRE, .up = up, .t_ms = link->edge.now.wall_ms};
+    struct centre_state state = {
+        .centre = CENTRE, .up = up, .t_ms = link->edge.now.wall_ms, .zstd = link->centre_unpacks};
     struct buffer out;
     memcpy(state.nonce, nonce, sizeof(state.nonce));
     buffer_init(&out, 65536);
@@ -632,6 +651,119 @@ static void what_the_port_refuses_is_sent_later_and_once(void **state)
     end(&link);
 }
 
+/* ---- on a metered line ---- */
+
+/* Opened anew with these; the bed is begun. */
+static void reopen(struct link *link, bool compress, uint64_t daily_budget)
+{
+    uplink_free(link->uplink);
+    link->compress = compress;
+    link->daily_budget = daily_budget;
+    open_uplink(link, 0);
+}
+
+/* Packed where the centre says that it unpacks, not before, and no message that is short. */
+static void records_are_packed_for_a_centre_that_unpacks(void **state)
+{
+    struct link link;
+
+    (void)state;
+    begin(&link, 0, false);
+    reopen(&link, true, 0);
+    for (int i = 0; i < 500; i++)
+        edge_bed_put(&link.edge, BED_C, i / 10);
+    edge_bed_flush(&link.edge);
+    go(&link);
+    for (size_t i = 0; i < link.count; i++)
+        assert_false(link.sent[i].packed);
+    size_t plain = link.sent[link.count - 1].len;
+    link.centre_unpacks = true;
+    centre_says(&link, RUN_2, true);
+    give_through(&link, RUN_2, 0, 0, 0, 0);
+    link.count = 0;
+    record(&link, BED_T);
+    step(&link, 0);
+    size_t packed = 0;
+    for (size_t i = 0; i < link.count; i++) {
+        bool record = link.sent[i].seq > 0 && link.sent[i].stream != STREAM_T;
+        assert_int_equal(link.sent[i].packed, record); /* births, and the long one */
+        packed += link.sent[i].packed;
+    }
+    assert_int_equal(packed, 4);
+    assert_int_equal(times_sent(&link, STREAM_C, 1), 1);
+    const struct outgoing *outgoing = uplink_outgoing(link.uplink);
+    assert_true(outgoing->plain_bytes - outgoing->bytes > plain / 2);
+    end(&link);
+}
+
+/* Alarms and live safety points at once, compliance ahead, trend and backlogs at the budget's pace.
+ */
+static void the_budget_lets_what_matters_go_first(void **state)
+{
+    struct link link;
+
+    (void)state;
+    begin(&link, 0, false);
+    reopen(&link, false, UINT64_C(25) * 3600 * 1000); /* 1000 bytes a second */
+    record(&link, BED_C);                             /* a backlog */
+    go(&link);
+    assert_int_equal(sent_records(&link), 3); /* the births: stream a is not held up */
+    record(&link, BED_S);
+    record(&link, BED_C);
+    record(&link, BED_T);
+    step(&link, 0);
+    assert_int_equal(times_sent(&link, STREAM_S, 1), 1);
+    assert_int_equal(times_sent(&link, STREAM_C, 2), 1);
+    assert_int_equal(times_sent(&link, STREAM_T, 1), 0);
+    assert_int_equal(times_sent(&link, STREAM_C, 1), 0);
+    give_through(&link, RUN_1, 3, 1, 0, 0);
+    for (int second = 0; second < 20; second++) {
+        int64_t due = step(&link, S);
+        assert_true(due <= link.edge.now.mono_us + S); /* it looks again by itself */
+        centre_says(&link, RUN_1, true);
+    }
+    assert_int_equal(times_sent(&link, STREAM_T, 1), 1);
+    assert_int_equal(times_sent(&link, STREAM_C, 1), 0); /* a tenth of an hour must be left */
+    for (int second = 0; second < 400; second += 10) {
+        centre_says(&link, RUN_1, true);
+        give_through(&link, RUN_1, 3, 1, 0, 1);
+        step(&link, 10 * S);
+    }
+    assert_true(times_sent(&link, STREAM_C, 1) > 0);
+    assert_true(outgoing_waiting_us(uplink_outgoing(link.uplink)) > 0);
+    for (int second = 0; second < 80; second += 10) {
+        centre_says(&link, RUN_1, true);
+        give_through(&link, RUN_1, 3, 1, 2, 1);
+        step(&link, 10 * S);
+    }
+    assert_int_equal(outgoing_waiting_us(uplink_outgoing(link.uplink)), 0); /* calm again */
+    end(&link);
+}
+
+/* Held up on and on is told; in the meantime nothing but what always goes is sent. */
+static void a_budget_that_does_not_suffice_is_told(void **state)
+{
+    struct link link;
+
+    (void)state;
+    begin(&link, 0, false);
+    reopen(&link, false, 25 * 3600); /* a byte a second */
+    go(&link);
+    for (int second = 0; second < 120; second++) {
+        if (second % 10 == 0) {
+            centre_says(&link, RUN_1, true);
+            give_through(&link, RUN_1, 3, status_of(&link).unreceived ? (uint64_t)second : 0, 0, 0);
+        }
+        record(&link, BED_S);
+        record(&link, BED_T);
+        step(&link, S);
+    }
+    assert_true(times_sent(&link, STREAM_S, 120) == 1);
+    assert_int_equal(times_sent(&link, STREAM_T, 1), 0);
+    assert_true(outgoing_waiting_us(uplink_outgoing(link.uplink)) > 100 * S);
+    end(&link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,6 +787,9 @@ int main(void)
         cmocka_unit_test(a_birth_that_is_asked_for_comes_from_the_journal),
         cmocka_unit_test(numbers_reserved_and_never_used_hold_up_nothing),
         cmocka_unit_test(what_the_port_refuses_is_sent_later_and_once),
+        cmocka_unit_test(records_are_packed_for_a_centre_that_unpacks),
+        cmocka_unit_test(the_budget_lets_what_matters_go_first),
+        cmocka_unit_test(a_budget_that_does_not_suffice_is_told),
     };
     return cmocka_run_group_tests_name("uplink", tests, NULL, NULL);
 }

@@ -36,7 +36,7 @@ static void messages_are_written_as_published(void **state)
     struct receipt receipt = {.centre = "c1", .nonce = "n1", .epoch = EPOCH, .credit = 1048576};
     struct edge_state edge = {"leachate-north", "leachate", "i1",         EPOCH, true,
                               {5, 0, 18446, 7}, 901233,     1767576600123};
-    struct centre_state centre = {"c1", "n1", false, 1767576600123};
+    struct centre_state centre = {"c1", "n1", false, 1767576600123, false};
     struct birth_request request = {"a1b2c3d4e5f60718"};
     struct buffer out;
 
@@ -61,6 +61,10 @@ static void messages_are_written_as_published(void **state)
                      "\"t\":1767576600123}");
     centre_state_write(&out, &centre);
     check_text(&out, "{\"centre\":\"c1\",\"nonce\":\"n1\",\"up\":false,\"t\":1767576600123}");
+    centre.up = centre.zstd = true;
+    centre_state_write(&out, &centre);
+    check_text(&out, "{\"centre\":\"c1\",\"nonce\":\"n1\",\"up\":true,\"t\":1767576600123,"
+                     "\"accepts\":[\"zstd\"]}");
     birth_request_write(&out, &request);
     check_text(&out, "{\"birth\":\"a1b2c3d4e5f60718\"}");
     buffer_release(&out);
@@ -121,7 +125,7 @@ static void states_and_requests_read_back_as_written(void **state)
                               {1, 2, 3, RECORD_MAX_NUMBER},
                               RECORD_MAX_NUMBER,
                               RECORD_MAX_TIME};
-    struct centre_state centre = {"c1", "n1", true, RECORD_MIN_TIME};
+    struct centre_state centre = {"c1", "n1", true, RECORD_MIN_TIME, true};
     struct birth_request request = {"a1b2c3d4e5f60718"};
     struct edge_state edge_read;
     struct centre_state centre_read;
@@ -144,7 +148,7 @@ static void states_and_requests_read_back_as_written(void **state)
     assert_int_equal(centre_state_parse(out.data, out.len, &centre_read, NULL), 0);
     assert_string_equal(centre_read.centre, "c1");
     assert_string_equal(centre_read.nonce, "n1");
-    assert_true(centre_read.up && centre_read.t_ms == RECORD_MIN_TIME);
+    assert_true(centre_read.up && centre_read.t_ms == RECORD_MIN_TIME && centre_read.zstd);
     buffer_clear(&out);
     birth_request_write(&out, &request);
     assert_int_equal(birth_request_parse(out.data, out.len, &request_read, NULL), 0);
@@ -238,6 +242,18 @@ static void bad_states_and_requests_are_refused(void **state)
     snprintf(text, sizeof(text), "{\"centre\":\"c\",\"nonce\":\"n\",\"up\":1,\"t\":0}");
     assert_int_equal(centre_state_parse(text, strlen(text), &centre, &message), ERR_INVALID);
     assert_non_null(strstr(message.text, "centre's state, up"));
+    /* An older centre says nothing of packing, a later one may say more. */
+    snprintf(text, sizeof(text), "{\"centre\":\"c\",\"nonce\":\"n\",\"up\":true,\"t\":0}");
+    assert_int_equal(centre_state_parse(text, strlen(text), &centre, NULL), 0);
+    assert_false(centre.zstd);
+    snprintf(text, sizeof(text),
+             "{\"accepts\":[\"br\",\"zstd\",\"zstd2\"],\"centre\":\"c\","
+             "\"nonce\":\"n\",\"up\":true,\"t\":0}");
+    assert_int_equal(centre_state_parse(text, strlen(text), &centre, NULL), 0);
+    assert_true(centre.zstd);
+    snprintf(text, sizeof(text),
+             "{\"accepts\":\"zstd\",\"centre\":\"c\",\"nonce\":\"n\",\"up\":true,\"t\":0}");
+    assert_int_equal(centre_state_parse(text, strlen(text), &centre, NULL), ERR_INVALID);
     snprintf(text, sizeof(text), "{\"birth\":\"a1b2\"}");
     assert_int_equal(birth_request_parse(text, strlen(text), &request, &message), ERR_INVALID);
     assert_non_null(strstr(message.text, "request, birth"));

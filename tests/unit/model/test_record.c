@@ -126,6 +126,34 @@ static void times_and_qualities_that_are_all_0_are_left_out(void **state)
     record_data_free(data);
 }
 
+static void readings_held_back_and_raw_words_stand_where_there_are_some(void **state)
+{
+    struct record_data *data = record_data_new(RECORD_CLOSE_BYTES);
+    struct record_head head = head_of(RECORD_DATA, STREAM_T);
+    struct sample sample = number_at(1767576600123, 1), more = sample;
+    struct buffer out;
+
+    (void)state;
+    buffer_init(&out, RECORD_MAX_BYTES);
+    more.held = 59;
+    more.raw[0] = 0x41e7;
+    more.raw_count = 2;
+    assert_int_equal(record_data_add(data, 0, &sample), 0);
+    assert_int_equal(record_data_add(data, 1, &sample), 0);
+    assert_int_equal(record_data_add(data, 2, &more), 0);
+    assert_int_equal(record_data_count(data), 3);
+    assert_int_equal(record_data_readings(data), 62);
+    record_data_write(data, &out, &head, "a1b2c3d4e5f60718", 62);
+    check_text(&out, HEAD("data", "t") ",\"birth\":\"a1b2c3d4e5f60718\"" HEAD_END
+                                       ",\"id\":[0,1,2],\"val\":[1,1,1],\"held\":[0,0,59],"
+                                       "\"raw\":[\"\",\"\",\"41e70000\"],\"total\":62}");
+    assert_int_equal(record_data_readings(data), 0);
+    more.held = RECORD_MAX_HELD + 1;
+    assert_int_equal(record_data_add(data, 0, &more), ERR_INVALID);
+    buffer_release(&out);
+    record_data_free(data);
+}
+
 static void a_birth_says_what_its_numbers_mean(void **state)
 {
     struct record_head head = head_of(RECORD_BIRTH, STREAM_A);
@@ -145,7 +173,8 @@ static void a_birth_says_what_its_numbers_mean(void **state)
         ",\"edge\":\"leachate-north\",\"site\":\"leachate\",\"causes\":[\"none\",\"comm_timeout\","
         "\"modbus_exception\",\"bad_response\",\"link_down\",\"out_of_range\",\"sensor_fault\","
         "\"not_a_number\",\"flat_line\",\"substituted\",\"maintenance\",\"calibration\",\"clock\","
-        "\"rollover\",\"meter_swap\"],"
+        "\"rollover\",\"meter_swap\","
+        "\"rate_of_change\",\"cross_check\"],"
         "\"points\":["
         "{\"id\":\"leachate.effluent.cod\",\"name\":\"COD \xE5\x87\xBA\xE6\xB0\xB4\","
         "\"unit\":\"mg/L\",\"type\":\"float32\",\"site\":\"leachate\","
@@ -310,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_record_of_the_contract_is_written),
         cmocka_unit_test(times_and_qualities_that_are_all_0_are_left_out),
+        cmocka_unit_test(readings_held_back_and_raw_words_stand_where_there_are_some),
         cmocka_unit_test(a_birth_says_what_its_numbers_mean),
         cmocka_unit_test(other_kinds_are_written),
         cmocka_unit_test(a_birth_is_named_by_its_bytes),

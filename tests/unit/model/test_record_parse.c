@@ -140,6 +140,12 @@ static struct sample random_sample(uint64_t *seed, int64_t t0_ms)
         sample.value.number = (double)((float)(next_random(seed) >> 40) / 128.0F);
     if (sample.value.kind == VALUE_TEXT)
         random_text(seed, sample.value.text, 0, VALUE_TEXT_SIZE);
+    if (next_random(seed) % 4 == 0)
+        sample.held = (uint32_t)(next_random(seed) % (RECORD_MAX_HELD + 1));
+    if (next_random(seed) % 4 == 0)
+        sample.raw_count = (uint8_t)(next_random(seed) % (SAMPLE_RAW_WORDS + 1));
+    for (size_t i = 0; i < sample.raw_count; i++)
+        sample.raw[i] = (uint16_t)next_random(seed);
     return sample;
 }
 
@@ -165,6 +171,9 @@ static void check_samples(const struct record *record, const struct sample *samp
         assert_int_equal(record->samples[i].quality, samples[i].quality);
         assert_int_equal(record->samples[i].cause, samples[i].cause);
         check_values_same(&samples[i].value, &record->samples[i].value);
+        assert_int_equal(record->samples[i].held, samples[i].held);
+        assert_int_equal(record->samples[i].raw_count, samples[i].raw_count);
+        assert_memory_equal(record->samples[i].raw, samples[i].raw, sizeof(samples[i].raw));
     }
 }
 
@@ -190,6 +199,8 @@ static void data_reads_back_as_written(void **state)
                 samples[count].t_ms = head.t0_ms;
                 samples[count].quality = QUALITY_GOOD;
                 samples[count].cause = CAUSE_NONE;
+                samples[count].held = samples[count].raw_count = 0;
+                memset(samples[count].raw, 0, sizeof(samples[count].raw));
                 samples[count].value =
                     (struct value){.kind = VALUE_DOUBLE, .number = (double)count};
             }
@@ -363,7 +374,8 @@ static void members_may_come_in_any_order_and_unknown_ones_too(void **state)
 {
     static const char text[] =
         " {\"val\":[61.8,null,\"on\"],\"later\":{\"a\":[1,{\"b\":null}]},\"id\":[3,4,5],\n"
-        "\"raw\":[\"41e7\"],\"held\":[0,0,1],\"total\":9,\"q\":[0,517,1],\"dt\":[0,-40,5e0],"
+        "\"raw\":[\"41e7000a\",\"\",\"0001000200030004\"],\"held\":[0,0,1],\"total\":9,\"q\":[0,"
+        "517,1],\"dt\":[0,-40,5e0],"
         "\"seq\":7,\"t0\":1000,\"sync\":false,\"mono\":0,\"boot\":\"b\",\"stream\":\"s\"," BIRTH
         ",\"epoch\":\"" EPOCH "\",\"kind\":\"d\\u0061ta\",\"points\":\"none\",\"v\":1.0} ";
     struct record record;
@@ -382,7 +394,47 @@ static void members_may_come_in_any_order_and_unknown_ones_too(void **state)
     assert_int_equal(record.samples[1].cause, CAUSE_OUT_OF_RANGE);
     assert_string_equal(record.samples[2].value.text, "on");
     assert_int_equal(record.samples[2].point, 5);
+    assert_int_equal(record.samples[2].held, 1);
+    assert_int_equal(record.held, 1);
+    assert_int_equal(record.samples[0].raw_count, 2);
+    assert_int_equal(record.samples[0].raw[0], 0x41e7);
+    assert_int_equal(record.samples[0].raw[1], 0x000a);
+    assert_int_equal(record.samples[1].raw_count, 0);
+    assert_int_equal(record.samples[2].raw_count, 4);
+    assert_int_equal(record.samples[2].raw[3], 4);
     record_release(&record);
+    record_release(&record);
+}
+
+static void held_and_raw_are_columns_like_the_others(void **state)
+{
+    static const struct {
+        const char *members, *why;
+    } refused[] = {
+        {"\"id\":[0,1],\"val\":[1,2],\"held\":[1]", "held: 1 values, where another column has 2"},
+        {"\"id\":[0,1],\"val\":[1,2],\"raw\":[\"0001\"]", "raw: 1 values"},
+        {"\"id\":[0],\"val\":[1],\"held\":[-1]", "held"},
+        {"\"id\":[0],\"val\":[1],\"held\":[1000001]", "held"},
+        {"\"id\":[0],\"val\":[1],\"raw\":[\"00g1\"]", "00g1"},
+        {"\"id\":[0],\"val\":[1],\"raw\":[\"123\"]", "123"},
+    };
+    struct record record;
+    struct message message = {""};
+    char text[1024];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        snprintf(text, sizeof(text), "%s%s}", DATA, refused[i].members);
+        assert_true(parse(text, &record, &message) != 0);
+        if (strstr(message.text, refused[i].why) == NULL)
+            fail_msg("%s: %s", refused[i].members, message.text);
+    }
+    /* Words of a text: well formed, more than a sample keeps. */
+    snprintf(text, sizeof(text), "%s%s}", DATA,
+             "\"id\":[0],\"val\":[\"a\"],\"held\":[1000000],\"raw\":[\"00010002000300040005\"]");
+    assert_int_equal(parse(text, &record, &message), 0);
+    assert_int_equal(record.samples[0].raw_count, 0);
+    assert_int_equal(record.held, 1000000);
     record_release(&record);
 }
 
@@ -430,7 +482,8 @@ static void births_of_other_versions_are_read(void **state)
                            "\"out_of_range\",\"sensor_fault\",\"not_a_number\",\"flat_line\","
                            "\"substituted\","
                            "\"maintenance\",\"calibration\",\"clock\",\"rollover\","
-                           "\"meter_swap\",\"solar_flare\"]}",
+                           "\"meter_swap\",\"rate_of_change\","
+                           "\"cross_check\",\"solar_flare\"]}",
               &record, NULL),
         0);
     assert_int_equal(record.point_count, 0);
@@ -688,6 +741,7 @@ int main(void)
         cmocka_unit_test(births_read_back_as_written),
         cmocka_unit_test(other_kinds_read_back_as_written),
         cmocka_unit_test(members_may_come_in_any_order_and_unknown_ones_too),
+        cmocka_unit_test(held_and_raw_are_columns_like_the_others),
         cmocka_unit_test(causes_of_a_later_version_keep_their_quality),
         cmocka_unit_test(no_value_is_never_good),
         cmocka_unit_test(births_of_other_versions_are_read),

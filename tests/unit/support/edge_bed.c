@@ -151,7 +151,7 @@ void edge_bed_record(struct edge_bed *bed, enum stream stream, uint64_t seq,
     assert_int_equal(ret_record->head.seq, seq);
     assert_int_equal(ret_record->head.stream, stream);
     assert_string_equal(ret_record->head.epoch, journal_epoch(bed->journal));
-    assert_int_equal(frame.points, ret_record->sample_count);
+    assert_int_equal(frame.points, ret_record->sample_count + ret_record->held);
     journal_reader_close(reader);
 }
 
