@@ -51,6 +51,7 @@ struct poll_schedule {
     size_t capacity;
     struct heap waiting, ready;
     struct group *groups;
+    size_t held_back; /* groups */
 };
 
 int poll_schedule_new(size_t groups, struct poll_schedule **ret_schedule)
@@ -340,12 +341,18 @@ static size_t pick_below(const struct poll_schedule *schedule, size_t place, boo
 
 size_t poll_schedule_pick(const struct poll_schedule *schedule, bool of_held_back)
 {
+    if (of_held_back && schedule->held_back == 0)
+        return SCHEDULE_NONE; /* as nearly always, without looking through all */
     return pick_below(schedule, 0, of_held_back);
 }
 
 void poll_schedule_hold_back(struct poll_schedule *schedule, size_t group, bool back)
 {
-    schedule->groups[group].held_back = back;
+    struct group *at = &schedule->groups[group];
+
+    schedule->held_back += back && !at->held_back ? 1 : 0;
+    schedule->held_back -= !back && at->held_back ? 1 : 0;
+    at->held_back = back;
 }
 
 size_t poll_schedule_ready_of(const struct poll_schedule *schedule, size_t group)
