@@ -50,7 +50,7 @@ enum modbus_event {
 
 struct modbus_answer {
     uint8_t exception;   /* its code, for MODBUS_EXCEPTION */
-    const uint8_t *data; /* registers or packed bits; the link's, until its next step */
+    const uint8_t *data; /* registers or packed bits; the link's, until it steps or sends */
     size_t len;          /* just what was asked for */
     int64_t sent_us;     /* when the request left */
 };

@@ -469,7 +469,7 @@ static struct driver *open_driver(const struct register_map *map)
     static struct modbus_point_options points[POINTS];
     static struct modbus_unit_options units[UNITS];
     for (size_t i = 0; i < POINTS; i++)
-        points[i] = (struct modbus_point_options){.reg = i, .interval_ms = 10, .number = 0};
+        points[i] = (struct modbus_point_options){.reg = i, .interval_ms = 1, .number = 0};
     for (int i = 0; i < UNITS; i++)
         units[i] = (struct modbus_unit_options){
             .unit = (uint8_t)(i + 1), .map = map, .points = points, .point_count = POINTS};

@@ -38,8 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t first = size > 0 ? data[0] : 0;
     const uint8_t *bytes = data + (size > 0);
     size_t len = size > 0 ? size - 1 : 0;
-    struct modbus_request request = {
-        .unit = 1, .function = first % 4u + 1, .start = 0x0300, .count = first / 4u + 1};
+    struct modbus_request request = {1, first % 4u + 1, 0x0300, first / 4u + 1};
     struct frame frame = {.kind = FRAME_PART};
     struct frame_litter litter = {0};
 
@@ -55,8 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seen_bytes = 0;
     frame_sort_litter(bytes, len, &request, bytes, first % 5u < len ? first % 5u : 0, see, NULL,
                       &litter);
-    size_t beats = (size_t)litter.heartbeats * (first % 5u);
-    if (seen_bytes + 8 * (size_t)litter.echoes + beats + (size_t)litter.noise != len)
+    if (seen_bytes + 8 * litter.echoes + first % 5u * litter.heartbeats + litter.noise != len)
         abort();
     return 0;
 }
