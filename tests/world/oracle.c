@@ -42,6 +42,7 @@ void oracle_release(struct oracle *oracle)
     oracle_forget(&oracle->journaled);
     oracle_forget(&oracle->positions);
     free(oracle->acts);
+    free(oracle->deliveries);
 }
 
 int oracle_epoch(struct oracle_edge *edge, const char *epoch)
@@ -77,6 +78,11 @@ uint64_t oracle_key(int edge, int epoch, enum stream stream, uint64_t seq)
 {
     return UINT64_C(1) << 63 | (uint64_t)edge << 60 | (uint64_t)epoch << 54 |
            (uint64_t)stream << 52 | seq;
+}
+
+uint64_t oracle_position_key(uint64_t position)
+{
+    return UINT64_C(1) << 63 | position;
 }
 
 static struct known *slot_of(const struct known_map *map, uint64_t key)

@@ -8,6 +8,8 @@
 #ifndef TESTS_WORLD_ORACLE_H
 #define TESTS_WORLD_ORACLE_H
 
+#include "alarm/event.h"
+#include "base/clock.h"
 #include "model/intervals.h"
 #include "model/record.h"
 #include "store/journal.h"
@@ -44,6 +46,7 @@ struct truth {
 struct known {
     uint64_t key; /* 0: none */
     uint32_t crc;
+    int64_t at_us; /* when it was seen first */
 };
 
 struct known_map {
@@ -75,9 +78,18 @@ struct oracle_edge {
 };
 
 struct oracle_act {
+    int64_t at_us;
     bool answered;
     unsigned journaled;
     bool excused; /* the centre's disk was replaced by an older one since */
+};
+
+/* A notification that the provider took, once or more often. */
+struct oracle_delivery {
+    char alarm[RULE_ID_SIZE], event[16], t[TIME_TEXT_SIZE];
+    uint64_t occurrence;
+    bool answered;     /* when it was taken last, the sender got to know */
+    uint64_t troubles; /* of the centre before that */
 };
 
 struct oracle {
@@ -89,7 +101,12 @@ struct oracle {
     struct oracle_act *acts;
     size_t act_count;
     bool centre_restored;
-    int64_t presence_us;
+    uint64_t
+        troubles; /* of the centre, that make it forget what it did: crashes, a disk that fails */
+    uint64_t failures; /* of its disk, as last seen */
+    struct oracle_delivery *deliveries;
+    size_t delivery_count;
+    size_t heard; /* of what the provider took */
 };
 
 void oracle_init(struct oracle *oracle);
@@ -116,11 +133,20 @@ void oracle_centre_look(struct world *world);
 void oracle_centre_ends(struct world *world);
 /* What it publishes: a receipt tells of nothing that is not durable. */
 void oracle_centre_says(struct world *world, const char *topic, const void *payload, size_t len);
-size_t oracle_next_act(const struct oracle *oracle);
-void oracle_acted(struct world *world, bool answered);
 /* Since when the centre cannot have heard from the edge; and whether the centre knows. */
 void oracle_note_away(struct world *world, int edge);
 void oracle_look_at_presence(struct world *world);
+
+/* ---- people and the provider (oracle_people.c) ---- */
+
+size_t oracle_next_act(const struct oracle *oracle);
+void oracle_acted(struct world *world, bool answered);
+void oracle_act_journaled(struct world *world, const struct record_action *action);
+/* What the provider took since; nothing of it twice without a reason. */
+void oracle_hear(struct world *world);
+/* Did the event's notification reach the provider? Counted as expected, if so. */
+bool oracle_was_told(struct world *world, const struct alarm_event *event);
+void oracle_check_acts(struct world *world);
 
 /* A node's disk is about to become an older one. */
 void oracle_restored(struct world *world, int node);
@@ -138,6 +164,7 @@ void oracle_check_alarms(struct world *world);
 /* The edge's epoch of that name, made on first sight; -1 beyond the bound. */
 int oracle_epoch(struct oracle_edge *edge, const char *epoch);
 uint64_t oracle_key(int edge, int epoch, enum stream stream, uint64_t seq);
+uint64_t oracle_position_key(uint64_t position);
 /* The entry of that key, made where there is none (`crc` 0); never NULL. */
 struct known *oracle_know(struct known_map *map, uint64_t key);
 const struct known *oracle_find(const struct known_map *map, uint64_t key);

@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AWAY_US     (60 * (int64_t)US_PER_S) /* by then the centre must say so */
-#define BACK_US     (60 * (int64_t)US_PER_S)
-#define JSON_LIMIT  (1024 * 1024)
-#define POSITION(p) (UINT64_C(1) << 63 | (p))
+#define AWAY_US    (60 * (int64_t)US_PER_S) /* by then the centre must say so */
+#define BACK_US    (60 * (int64_t)US_PER_S)
+#define JSON_LIMIT (1024 * 1024)
 
 void oracle_centre_opened(struct world *world)
 {
@@ -24,6 +23,7 @@ void oracle_centre_opened(struct world *world)
 
 void oracle_centre_ends(struct world *world)
 {
+    oracle_hear(world);
     journal_reader_close(world->oracle.central);
     world->oracle.central = NULL;
 }
@@ -71,23 +71,14 @@ static void note_edge_record(struct world *world, int index, const struct record
         note_loss(world, index, epoch, record);
 }
 
-static void note_action(struct world *world, const struct record *record)
-{
-    uint64_t act;
-    struct oracle *oracle = &world->oracle;
-    if (parse_u64(record->action.note, 0, oracle->act_count, &act) || act >= oracle->act_count)
-        return;
-    if (++oracle->acts[act].journaled > 1 && !oracle->acts[act].excused)
-        world_fail(world, "action %llu is in the central journal twice", (unsigned long long)act);
-}
-
 static void note_frame(struct world *world, const struct journal_frame *frame)
 {
     struct oracle *oracle = &world->oracle;
     struct record record;
+    struct known *known = oracle_know(&oracle->positions, oracle_position_key(frame->seq));
     oracle->position = frame->seq;
-    oracle_know(&oracle->positions, POSITION(frame->seq))->crc =
-        crc32c(0, frame->payload, frame->len);
+    known->crc = crc32c(0, frame->payload, frame->len);
+    known->at_us = world->now_us;
     if (record_parse(frame->payload, frame->len, &record, NULL)) {
         world_fail(world, "record %llu of the central journal cannot be read",
                    (unsigned long long)frame->seq);
@@ -97,7 +88,7 @@ static void note_frame(struct world *world, const struct journal_frame *frame)
     if (edge >= 0)
         note_edge_record(world, edge, &record, frame);
     if (record.head.kind == RECORD_ACTION)
-        note_action(world, &record);
+        oracle_act_journaled(world, &record.action);
     record_release(&record);
 }
 
@@ -106,6 +97,7 @@ void oracle_centre_look(struct world *world)
     struct centre_node *centre = &world->centre;
     struct machine_faults faults;
     struct journal_frame frame;
+    oracle_hear(world);
     if (!world->oracle.central || centre->machine.disk.dead ||
         journal_durable(centre->journal, 0) <= world->oracle.position)
         return;
@@ -148,25 +140,6 @@ void oracle_centre_says(struct world *world, const char *topic, const void *payl
         if (receipt.streams[stream].present && !is_durable(world, index, &receipt, stream))
             world_fail(world, "a receipt for %s tells of records in %c that are not durable", name,
                        stream_letter((enum stream)stream));
-}
-
-/* ---- people ---- */
-
-size_t oracle_next_act(const struct oracle *oracle)
-{
-    return oracle->act_count;
-}
-
-void oracle_acted(struct world *world, bool answered)
-{
-    struct oracle *oracle = &world->oracle;
-    struct oracle_act *acts =
-        reallocarray(oracle->acts, oracle->act_count + 1, sizeof(*oracle->acts));
-    if (!acts)
-        abort();
-    oracle->acts = acts;
-    acts[oracle->act_count++] = (struct oracle_act){.answered = answered};
-    world->reached[SITE_ACKED] += answered;
 }
 
 /* ---- presence ---- */

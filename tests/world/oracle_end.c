@@ -1,5 +1,4 @@
 #include "base/crc32c.h"
-#include "store/events_db.h"
 #include "store/history_read.h"
 #include "tests/world/oracle.h"
 #include "tests/world/world.h"
@@ -8,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE        500
-#define POSITION(p) (UINT64_C(1) << 63 | (p))
+#define PAGE 500
 
 /* ---- drained ---- */
 
@@ -203,7 +201,8 @@ static void check_central_journal(struct world *world)
     if (journal_reader_open(world->centre.journal, 0, 1, &reader))
         abort();
     while (!world->failed && !journal_reader_next(reader, &frame, NULL)) {
-        const struct known *known = oracle_find(&world->oracle.positions, POSITION(frame.seq));
+        const struct known *known =
+            oracle_find(&world->oracle.positions, oracle_position_key(frame.seq));
         if (frame.seq > world->oracle.position)
             break;
         found++;
@@ -217,57 +216,7 @@ static void check_central_journal(struct world *world)
                    (long long)world->oracle.positions.count - (long long)found);
 }
 
-/* ---- people and the provider ---- */
-
-static void check_acts(struct world *world)
-{
-    for (size_t i = 0; i < world->oracle.act_count; i++) {
-        const struct oracle_act *act = &world->oracle.acts[i];
-        if (act->answered && !act->journaled && !act->excused && i + 5 < world->oracle.act_count)
-            world_fail(world, "action %zu was answered and is not in the central journal", i);
-    }
-}
-
-struct raises {
-    struct world *world;
-    uint64_t last;
-    size_t count;
-};
-
-static int check_raise(void *self, const struct event_notification *row)
-{
-    struct raises *raises = self;
-    struct world *world = raises->world;
-    raises->last = row->id;
-    raises->count++;
-    bool urgent = strcmp(row->priority, "high") == 0 || strcmp(row->priority, "critical") == 0;
-    bool raise = strcmp(row->kind, "raise") == 0;
-    world->reached[SITE_RAISE] += raise;
-    int64_t now_ms = machine_now(&world->centre.machine, world->now_us).wall_ms;
-    bool young = now_ms - row->t_ms < 120 * MS_PER_S;
-    if (raise && urgent && !young &&
-        !provider_took(&world->provider, row->payload, row->payload_len))
-        world_fail(world, "the raise of %s (occurrence %llu) never reached the provider",
-                   row->alarm, (unsigned long long)row->occurrence);
-    return 0;
-}
-
-static void check_notifications(struct world *world)
-{
-    struct db_options options = {.path = "/c/events.db", .mode = DB_READER};
-    struct events_db *events = NULL;
-    struct raises raises = {.world = world, .count = PAGE};
-    if (events_db_open(&options, &events, NULL, NULL)) {
-        world_fail(world, "the events cannot be opened");
-        return;
-    }
-    while (raises.count == PAGE && !world->failed) {
-        raises.count = 0;
-        if (events_db_notifications(events, raises.last, PAGE, check_raise, &raises, NULL))
-            world_fail(world, "the notifications cannot be read");
-    }
-    events_db_close(events);
-}
+/* ---- all of it ---- */
 
 void oracle_end(struct world *world)
 {
@@ -279,8 +228,7 @@ void oracle_end(struct world *world)
     read_history(world);
     for (int i = 0; i < WORLD_EDGES && !world->failed; i++)
         check_edge_books(world, i);
-    check_acts(world);
-    check_notifications(world);
+    oracle_check_acts(world);
     if (!world->failed)
         oracle_check_alarms(world);
 }

@@ -1,7 +1,6 @@
 /*
  * The provider behind the webhook: stands in for net/http_client.c at linking. It takes
- * notifications, or times out, answers 500, or says 200 and forgets; what it answered with 2xx is
- * remembered by what was in it.
+ * notifications, or times out, answers 500, or says 200 and forgets; what it took is remembered.
  */
 #ifndef TESTS_WORLD_PROVIDER_MODEL_H
 #define TESTS_WORLD_PROVIDER_MODEL_H
@@ -18,9 +17,15 @@ enum provider_mode {
     PROVIDER_FORGETS, /* 200, and the notification goes nowhere: not ours to find out */
 };
 
+struct taken {
+    char *body;
+    size_t len;
+    bool answered; /* … with 200, and whoever asked got to know */
+};
+
 struct provider {
     enum provider_mode mode;
-    uint64_t *taken; /* what it answered with 2xx, by the hash of the body */
+    struct taken *taken; /* in the order in which it came */
     size_t taken_count;
     uint64_t asked, refused;
     bool slow; /* since it was looked at last, an exchange took all of its time */
@@ -28,7 +33,5 @@ struct provider {
 
 void provider_init(struct provider *provider);
 void provider_release(struct provider *provider);
-uint64_t provider_hash(const void *body, size_t len);
-bool provider_took(const struct provider *provider, const void *body, size_t len);
 
 #endif
