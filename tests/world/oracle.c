@@ -21,6 +21,7 @@ void oracle_init(struct oracle *oracle)
                 intervals_init(&edge->lost[e][s], RANGES_MAX);
                 intervals_init(&edge->told[e][s], RANGES_MAX);
                 intervals_init(&edge->spoiled[e][s], RANGES_MAX);
+                edge->unique[e][s] = UINT64_MAX;
             }
     }
 }
@@ -45,15 +46,12 @@ void oracle_release(struct oracle *oracle)
     free(oracle->deliveries);
 }
 
-int oracle_epoch(struct oracle_edge *edge, const char *epoch)
+int oracle_epoch(const struct oracle_edge *edge, const char *epoch)
 {
     for (int i = 0; i < edge->epoch_count; i++)
         if (strcmp(edge->epochs[i], epoch) == 0)
             return i;
-    if (edge->epoch_count == ORACLE_EPOCHS)
-        return -1;
-    memcpy(edge->epochs[edge->epoch_count], epoch, EPOCH_SIZE);
-    return edge->epoch_count++;
+    return -1;
 }
 
 int oracle_edge_of(const char *name)

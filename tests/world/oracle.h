@@ -20,7 +20,8 @@
 #include <stdint.h>
 
 #define ORACLE_EPOCHS 32 /* of an edge */
-#define ORACLE_PLACES 3  /* a sample may be recorded anew in later epochs */
+#define ORACLE_PLACES 8  /* a sample may be recorded anew in later epochs */
+#define ORACLE_DROPS  8  /* under way at an edge at once */
 
 struct world;
 
@@ -29,14 +30,17 @@ struct place {
     int epoch; /* index of the edge's epoch */
     enum stream stream;
     uint64_t seq;
+    unsigned life; /* of the edge's disk, when it was seen there last: `restores` */
 };
 
 struct truth {
     struct sample sample; /* `point`: of the edge */
     int64_t put_us;
-    bool refused; /* there was no room for it, and that was said */
-    bool memory;  /* a crash took it before it was durable */
-    bool excused; /* it was on a disk that was replaced by an older one */
+    bool refused;   /* there was no room for it, and that was said */
+    bool memory;    /* a crash took it before it was durable */
+    bool excused;   /* it was only on a disk that was replaced by an older one */
+    bool forgotten; /* the centre had it, or had been told that it is lost, and was restored */
+    unsigned life;  /* of the edge's disk, the last that began with it: `restores` */
     struct place places[ORACLE_PLACES];
     unsigned place_count;
     unsigned stored; /* rows in the history */
@@ -59,7 +63,10 @@ struct oracle_edge {
     size_t count, capacity;
     char epochs[ORACLE_EPOCHS][EPOCH_SIZE];
     int epoch_count;
-    bool reused[ORACLE_EPOCHS]; /* begun before its disk was replaced: numbers may come again */
+    bool reused[ORACLE_EPOCHS]; /* begun before its disk was replaced: numbers may come again … */
+    uint64_t unique[ORACLE_EPOCHS][STREAM_COUNT]; /* … but those up to here, which all disks had */
+    uint64_t backed_up[ORACLE_EPOCHS][STREAM_COUNT]; /* the last in the backup, while it is read */
+    bool may_begin_epoch;                            /* its disk was replaced */
     struct journal_reader *readers[STREAM_COUNT];
     char reader_epoch[EPOCH_SIZE];
     struct known_map appended; /* as the edge's journal has it */
@@ -72,9 +79,22 @@ struct oracle_edge {
     struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
     uint64_t headless[STREAM_COUNT]; /* serial of the open segment with a spoiled header; 0: none */
     unsigned restores;
-    size_t first_pending;  /* all before it are recorded, refused or lost */
-    uint64_t said_refused; /* samples, by recorders that are gone */
-    int64_t away_us;       /* since when the centre cannot have heard of it; NEVER: it can */
+    /* Segments whose loss was told and which must be gone with the next step. */
+    struct oracle_drop {
+        enum stream stream;
+        uint64_t first, last;
+        int64_t told_us;
+        uint64_t failures; /* of the disk, by then */
+    } drops[ORACLE_DROPS];
+    size_t drop_count;
+    bool opening;
+    size_t first_pending; /* all before it are recorded, refused or lost */
+    uint64_t
+        said_refused;   /* samples that were taken and then were not, by recorders that are gone */
+    uint64_t not_taken; /* samples that the present recorder did not take */
+    /* The centre's books of it, as they should be: samples that came, and that losses tell of. */
+    uint64_t arrived[ORACLE_EPOCHS], lost_points[ORACLE_EPOCHS];
+    int64_t away_us; /* since when the centre cannot have heard of it; NEVER: it can */
 };
 
 struct oracle_act {
@@ -96,6 +116,7 @@ struct oracle {
     struct oracle_edge edges[WORLD_EDGES];
     struct journal_reader *central; /* NULL while the centre is gone */
     uint64_t position;              /* of the last record seen in the central journal */
+    uint64_t restored_to;           /* the last that its disk's backup has, until it is opened */
     struct known_map journaled;     /* by edge record */
     struct known_map positions;     /* by position in the central journal */
     struct oracle_act *acts;
@@ -148,21 +169,22 @@ void oracle_hear(struct world *world);
 bool oracle_was_told(struct world *world, const struct alarm_event *event);
 void oracle_check_acts(struct world *world);
 
-/* A node's disk is about to become an older one. */
+/* A node's disk is about to become its backup (oracle_restore.c). */
 void oracle_restored(struct world *world, int node);
 
 /* Nothing grows without bound. */
 void oracle_bounds(struct world *world);
 
-/* ---- the end (oracle_end.c, oracle_alarms.c) ---- */
+/* ---- the end (oracle_end.c, oracle_books.c, oracle_alarms.c) ---- */
 
 void oracle_end(struct world *world);
+void oracle_check_books(struct world *world);
 void oracle_check_alarms(struct world *world);
 
 /* ---- shared ---- */
 
-/* The edge's epoch of that name, made on first sight; -1 beyond the bound. */
-int oracle_epoch(struct oracle_edge *edge, const char *epoch);
+/* The edge's epoch of that name, -1: it has begun none such. */
+int oracle_epoch(const struct oracle_edge *edge, const char *epoch);
 uint64_t oracle_key(int edge, int epoch, enum stream stream, uint64_t seq);
 uint64_t oracle_position_key(uint64_t position);
 /* The entry of that key, made where there is none (`crc` 0); never NULL. */

@@ -20,7 +20,8 @@
 
 #define ROWS           1000
 #define TOLD_US        (120 * (int64_t)US_PER_S) /* by then, in the quiet, a notification is sent */
-#define CLOCK_AHEAD_MS 5000                      /* a source further ahead is judged as of now */
+#define NONE           (-1)
+#define CLOCK_AHEAD_MS 5000 /* a source further ahead is judged as of now */
 
 struct expected {
     char key[64];
@@ -32,14 +33,16 @@ struct expected {
 struct watch {
     bool seen;
     int64_t newest_ms;
-    bool clear, was_clear; /* its newest sample, and the one before, is on the good side */
-    bool returned;         /* since the last raise */
+    bool clear;     /* the newest sample since the last raise is on the good side */
+    bool was_clear; /* … was, before the sample in hand */
+    bool returned;  /* since the last raise */
 };
 
 struct fold {
     struct world *world;
     struct engine *engine;
     struct watch *watches; /* of each alarm */
+    long in_hand;          /* the point whose sample is being judged, or NONE */
     uint64_t position;
     int64_t position_us;
     unsigned number;
@@ -81,25 +84,29 @@ static void watch_sample(struct fold *fold, size_t point, const struct sample *s
     int64_t t_ms = sample->t_ms > received_ms + CLOCK_AHEAD_MS ? received_ms : sample->t_ms;
     for (size_t i = 0; i < rules->count; i++) {
         struct watch *watch = &fold->watches[i];
-        if (rules->list[i].point != point || (watch->seen && t_ms < watch->newest_ms))
+        if (rules->list[i].point != point)
+            continue;
+        watch->was_clear = watch->clear;
+        if (watch->seen && t_ms < watch->newest_ms)
             continue; /* older than what was judged: it says nothing any more */
         watch->seen = true;
         watch->newest_ms = t_ms;
-        watch->was_clear = watch->clear;
         watch->clear = on_good_side(&rules->list[i], sample);
     }
 }
 
-/* An event of a sample's time may be of a delay that ended before that sample. */
+/* What happens while a sample is in hand may be of a delay that ended before that sample. */
 static void watch_event(struct fold *fold, const struct alarm_event *event)
 {
     struct watch *watch = &fold->watches[event->rule - fold->world->centre.rules->list];
+    bool in_hand = fold->in_hand == (long)event->rule->point;
     if (event->kind == ALARM_RAISE) {
         fold->world->reached[SITE_RAISE]++;
-        watch->clear = watch->was_clear = watch->returned = false;
+        watch->clear = watch->clear && in_hand;
+        watch->was_clear = watch->returned = false;
     } else if (event->kind == ALARM_RETURN) {
         watch->returned = true;
-        if (!watch->clear && !watch->was_clear)
+        if (!watch->clear && !(in_hand && watch->was_clear))
             world_fail(fold->world, "%s returned, and no good sample said so", event->rule->id);
     } else if (event->kind == ALARM_CLEAR && !watch->returned) {
         world_fail(fold->world, "%s is cleared, and has not returned", event->rule->id);
@@ -170,8 +177,10 @@ static void take_data(struct fold *fold, const struct journal_frame *frame,
         if (point >= birth->count || birth->points[point] < 0)
             continue;
         size_t place = (size_t)birth->points[point];
+        fold->in_hand = (long)place;
         watch_sample(fold, place, &record->samples[i], frame->wall_ms);
         engine_sample(fold->engine, place, &record->samples[i], frame->wall_ms);
+        fold->in_hand = NONE;
     }
 }
 
@@ -283,7 +292,7 @@ void oracle_check_alarms(struct world *world)
 {
     struct db_options options = {.path = "/c/events.db", .mode = DB_READER};
     struct events_db *events = NULL;
-    struct fold fold = {.world = world};
+    struct fold fold = {.world = world, .in_hand = NONE};
     uint64_t cursor = 0;
     fold.engine = engine_new(world->centre.rules, on_event, &fold);
     fold.watches = calloc(world->centre.rules->count, sizeof(*fold.watches));

@@ -1,6 +1,5 @@
 #include "base/crc32c.h"
 #include "base/json.h"
-#include "base/numbers.h"
 #include "model/receipt.h"
 #include "model/record.h"
 #include "tests/world/oracle.h"
@@ -19,6 +18,10 @@ void oracle_centre_opened(struct world *world)
     if (journal_reader_open(world->centre.journal, 0, oracle->position + 1, &oracle->central))
         abort();
     oracle_centre_look(world);
+    if (oracle->position < oracle->restored_to)
+        world_fail(world, "the restored central journal has %llu records, and had %llu",
+                   (unsigned long long)oracle->position, (unsigned long long)oracle->restored_to);
+    oracle->restored_to = 0;
 }
 
 void oracle_centre_ends(struct world *world)
@@ -30,17 +33,83 @@ void oracle_centre_ends(struct world *world)
 
 /* ---- the central journal ---- */
 
+/* How many samples of the range, not told of before, the edge is known to have recorded. */
+static uint64_t recorded_in(const struct oracle_edge *edge, int epoch,
+                            const struct record_loss *loss)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < edge->count; i++)
+        for (unsigned n = 0; n < edge->truth[i].place_count; n++) {
+            const struct place *place = &edge->truth[i].places[n];
+            count += place->epoch == epoch && place->stream == loss->of &&
+                     loss->first <= place->seq && place->seq <= loss->last &&
+                     !intervals_contain(&edge->lost[epoch][loss->of], place->seq);
+        }
+    return count;
+}
+
+/* A loss tells how many samples went with it: exactly, where no disk was spoiled or replaced; there
+ * it may speak of samples that are told of elsewhere too. */
+static void check_loss_points(struct world *world, int index, int epoch,
+                              const struct record_loss *loss)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    uint64_t count = recorded_in(edge, epoch, loss);
+    bool exact =
+        !edge->restores && !world->oracle.centre_restored && !world->edges[index].machine.damaged;
+    if (exact ? loss->points != count : loss->points > edge->count)
+        world_fail(world,
+                   "%s tells that %llu samples were lost with %c %llu..%llu: there were %llu",
+                   world->edges[index].name, (unsigned long long)loss->points,
+                   stream_letter(loss->of), (unsigned long long)loss->first,
+                   (unsigned long long)loss->last, (unsigned long long)count);
+}
+
+/* Numbers that were reserved and never used are no loss of a sample, unless they had been used and
+ * spoiled. */
+static void note_lost(struct oracle_edge *edge, int epoch, const struct record_loss *loss)
+{
+    struct intervals *lost = &edge->lost[epoch][loss->of];
+    int err = 0;
+    if (strcmp(loss->cause, "restart") != 0)
+        err = intervals_add(lost, loss->first, loss->last);
+    else
+        for (uint64_t seq = loss->first; !err && seq <= loss->last; seq++)
+            if (intervals_contain(&edge->spoiled[epoch][loss->of], seq))
+                err = intervals_add(lost, seq, seq);
+    if (err)
+        abort();
+}
+
 static void note_loss(struct world *world, int index, int epoch, const struct record *record)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
     const struct record_loss *loss = &record->loss;
-    if (loss->first > loss->last)
+    /* Of what is known already, one way or the other, it tells nothing. */
+    if (loss->first > loss->last ||
+        intervals_contain_all(&edge->have[epoch][loss->of], loss->first, loss->last))
         return;
-    if (!loss->cause[0])
-        world_fail(world, "a loss of %s has no cause", world->edges[index].name);
-    if (intervals_add(&edge->lost[epoch][loss->of], loss->first, loss->last) ||
-        intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
+    check_loss_points(world, index, epoch, loss);
+    edge->lost_points[epoch] += loss->points;
+    note_lost(edge, epoch, loss);
+    if (intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
         abort();
+}
+
+/* Is it, under its number, what the edge recorded? Numbers that a disk used which was replaced may
+ * stand for something else by now. */
+static void compare_with_edge(struct world *world, int index, int epoch, uint64_t key,
+                              const struct record_head *head, uint32_t crc)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    const struct known *appended = oracle_find(&edge->appended, key);
+    if (head->seq > edge->unique[epoch][head->stream] || (!appended && edge->restores))
+        return;
+    if (!appended || appended->crc != crc)
+        world_fail(world, "%s: %c %llu %s", world->edges[index].name, stream_letter(head->stream),
+                   (unsigned long long)head->seq,
+                   appended ? "came with other contents than it was sent with"
+                            : "came, and was never recorded");
 }
 
 static void note_edge_record(struct world *world, int index, const struct record *record,
@@ -52,23 +121,24 @@ static void note_edge_record(struct world *world, int index, const struct record
     int epoch = oracle_epoch(edge, head->epoch);
     uint64_t key = oracle_key(index, epoch, head->stream, head->seq);
     uint32_t crc = crc32c(0, frame->payload, frame->len);
-    if (epoch < 0)
+    if (epoch < 0) {
+        world_fail(world, "%s: the centre has a record of an epoch that never began",
+                   frame->origin);
         return;
+    }
     struct known *known = oracle_know(&oracle->journaled, key);
-    if (known->crc && head->kind != RECORD_BIRTH)
+    if (known->crc)
         world_fail(world, "%s: %c %llu is in the central journal twice%s", frame->origin,
                    stream_letter(head->stream), (unsigned long long)head->seq,
                    known->crc != crc ? ", with two contents" : "");
     known->crc = crc;
-    const struct known *appended = oracle_find(&edge->appended, key);
-    if (appended && appended->crc != crc && !edge->reused[epoch] &&
-        strcmp(record->loss.cause, "dead_letter") != 0)
-        world_fail(world, "%s: %c %llu came with other contents than it was sent with",
-                   frame->origin, stream_letter(head->stream), (unsigned long long)head->seq);
-    if (intervals_add(&edge->have[epoch][head->stream], head->seq, head->seq))
-        abort();
+    compare_with_edge(world, index, epoch, key, head, crc);
     if (head->kind == RECORD_LOSS)
         note_loss(world, index, epoch, record);
+    if (head->kind == RECORD_DATA)
+        edge->arrived[epoch] += record->sample_count;
+    if (intervals_add(&edge->have[epoch][head->stream], head->seq, head->seq))
+        abort();
 }
 
 static void note_frame(struct world *world, const struct journal_frame *frame)
@@ -114,8 +184,10 @@ static bool is_durable(struct world *world, int index, const struct receipt *rec
     struct oracle_edge *edge = &world->oracle.edges[index];
     const struct receipt_stream *said = &receipt->streams[stream];
     int epoch = oracle_epoch(edge, receipt->epoch);
-    const struct intervals *have = &edge->have[epoch < 0 ? 0 : epoch][stream];
-    bool all = epoch < 0 || !said->through || intervals_contain_all(have, 1, said->through);
+    if (epoch < 0)
+        return !said->through && !said->also_count;
+    const struct intervals *have = &edge->have[epoch][stream];
+    bool all = !said->through || intervals_contain_all(have, 1, said->through);
     for (size_t i = 0; all && i < said->also_count; i++)
         all = intervals_contain_all(have, said->also[i].first, said->also[i].last);
     return all;
@@ -190,51 +262,4 @@ void oracle_look_at_presence(struct world *world)
         json_free(document);
     }
     buffer_release(&out);
-}
-
-/* ---- restored disks ---- */
-
-static void forget_centre(struct oracle *oracle)
-{
-    oracle->position = 0;
-    oracle->centre_restored = true;
-    oracle_forget(&oracle->journaled);
-    oracle_forget(&oracle->positions);
-    for (size_t i = 0; i < oracle->act_count; i++) {
-        oracle->acts[i].excused = true;
-        oracle->acts[i].journaled = 0;
-    }
-    for (int i = 0; i < WORLD_EDGES; i++)
-        for (int e = 0; e < ORACLE_EPOCHS; e++)
-            for (int s = 0; s < STREAM_COUNT; s++) {
-                intervals_clear(&oracle->edges[i].have[e][s]);
-                intervals_clear(&oracle->edges[i].lost[e][s]);
-            }
-}
-
-static bool at_centre(const struct oracle_edge *edge, const struct truth *truth)
-{
-    for (unsigned i = 0; i < truth->place_count; i++) {
-        const struct place *place = &truth->places[i];
-        if (intervals_contain(&edge->have[place->epoch][place->stream], place->seq))
-            return true;
-    }
-    return false;
-}
-
-void oracle_restored(struct world *world, int node)
-{
-    struct oracle *oracle = &world->oracle;
-    if (node == NODE_CENTRE) {
-        forget_centre(oracle);
-        return;
-    }
-    struct oracle_edge *edge = &oracle->edges[node];
-    edge->restores++;
-    oracle_forget(&edge->appended);
-    for (int e = 0; e < edge->epoch_count; e++)
-        edge->reused[e] = true;
-    oracle_centre_look(world);
-    for (size_t i = 0; i < edge->count; i++)
-        edge->truth[i].excused = edge->truth[i].excused || !at_centre(edge, &edge->truth[i]);
 }

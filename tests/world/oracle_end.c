@@ -142,11 +142,11 @@ static bool is_young(const struct world *world, const struct truth *truth)
     return world->now_us - truth->put_us < 60 * (int64_t)US_PER_S;
 }
 
-/* A centre that was restored asks again; what the edge has freed by then is gone. */
+/* A centre that was restored asks again; what it had, the edge may have freed by then. */
 static bool is_freed(const struct world *world, int index, const struct truth *truth)
 {
     const struct edge_node *node = &world->edges[index];
-    if (!world->oracle.centre_restored)
+    if (!truth->forgotten)
         return false;
     for (unsigned i = 0; i < truth->place_count; i++) {
         const struct place *place = &truth->places[i];
@@ -182,13 +182,13 @@ static void check_edge_books(struct world *world, int index)
                        truth->places[truth->place_count - 1].epoch, edge->epoch_count);
     }
     recorder_get_status(world->edges[index].recorder, &status);
-    if (unaccounted > edge->said_refused + status.refused)
+    uint64_t said = edge->said_refused + status.refused - edge->not_taken;
+    if (unaccounted > said)
         world_fail(world,
                    "%s: %llu samples were read and never recorded, the last at %.1f s; %llu were "
                    "said to be",
                    world->edges[index].name, (unsigned long long)unaccounted,
-                   (double)last_us / US_PER_S,
-                   (unsigned long long)(edge->said_refused + status.refused));
+                   (double)last_us / US_PER_S, (unsigned long long)said);
 }
 
 /* ---- what was durable is still there ---- */
@@ -218,14 +218,24 @@ static void check_central_journal(struct world *world)
 
 /* ---- all of it ---- */
 
+/* What the centre has taken becomes durable: its books tell of that already. */
+static void settle(struct world *world)
+{
+    struct message message = {""};
+    if (journal_commit(world->centre.journal, &message))
+        world_fail(world, "the central journal takes nothing at the end: %s", message.text);
+    oracle_centre_look(world);
+}
+
 void oracle_end(struct world *world)
 {
     check_drained(world);
     if (world->failed)
         return;
-    oracle_centre_look(world);
+    settle(world);
     check_central_journal(world);
     read_history(world);
+    oracle_check_books(world);
     for (int i = 0; i < WORLD_EDGES && !world->failed; i++)
         check_edge_books(world, i);
     oracle_check_acts(world);
