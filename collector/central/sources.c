@@ -208,7 +208,41 @@ static int book_loss(struct source_epoch *epoch, const struct record_loss *loss)
     return err;
 }
 
+/* The epoch whose sequences a loss names: its own, or one that ended before it. */
+static const char *epoch_of_loss(const struct record *record)
+{
+    return record->loss.epoch[0] ? record->loss.epoch : record->head.epoch;
+}
+
+/* Both epochs that a record may name are there after, unless the one that ended is the oldest and
+ * had to go for the present one: then `ret_of` is NULL. */
+static int open_epochs(struct sources *sources, const char *name, const struct record *record,
+                       struct source **ret_source, struct source_epoch **ret_epoch,
+                       struct source_epoch **ret_of)
+{
+    int err = 0;
+    *ret_of = NULL;
+    if (record->head.kind == RECORD_LOSS)
+        err = sources_open(sources, name, epoch_of_loss(record), ret_source, ret_epoch);
+    if (!err)
+        err = sources_open(sources, name, record->head.epoch, ret_source, ret_epoch);
+    if (!err && record->head.kind == RECORD_LOSS)
+        *ret_of = source_find_epoch(*ret_source, epoch_of_loss(record));
+    return err;
+}
+
 /* ---- booking ---- */
+
+/* What was recorded anew is no hole any more where it was recorded first. Its samples count where
+ * they came. */
+static void book_origin(const struct source *source, const struct record *record)
+{
+    const struct record_was *was = &record->was;
+    struct source_epoch *epoch = was->epoch[0] ? source_find_epoch(source, was->epoch) : NULL;
+    if (epoch && was->seq && !was->other)
+        /* A set that is full keeps the hole: a gap too many on the ledger, none too few. */
+        (void)!intervals_add(&epoch->received[record->head.stream], was->seq, was->seq);
+}
 
 static int book_sequence(struct source_epoch *epoch, const struct record_head *head)
 {
@@ -222,19 +256,20 @@ int sources_book(struct sources *sources, const char *name, const struct record 
                  const char *payload, size_t len)
 {
     struct source *source;
-    struct source_epoch *epoch;
+    struct source_epoch *epoch, *of;
     const struct record_head *head = &record->head;
-    int err = sources_open(sources, name, head->epoch, &source, &epoch);
+    int err = open_epochs(sources, name, record, &source, &epoch, &of);
     if (err)
         return err;
     /* A birth that had been forgotten comes a second time: its facts are booked only once. */
     bool seen = intervals_contain(&epoch->received[head->stream], head->seq);
-    if (!seen && head->kind == RECORD_LOSS)
-        err = book_loss(epoch, &record->loss);
+    if (!seen && of)
+        err = book_loss(of, &record->loss);
     if (!err)
         err = book_sequence(epoch, head);
     if (err)
         return err;
+    book_origin(source, record);
     bool unreadable = head->kind == RECORD_LOSS && record->loss.of == head->stream &&
                       record->loss.first == head->seq;
     if (head->seq > epoch->tip[head->stream] && !unreadable) {
@@ -268,15 +303,14 @@ static bool has_place(const struct intervals *set, uint64_t first, uint64_t last
 int sources_admit(struct sources *sources, const char *name, const struct record *record)
 {
     struct source *source;
-    struct source_epoch *epoch;
-    int err = sources_open(sources, name, record->head.epoch, &source, &epoch);
+    struct source_epoch *epoch, *of;
+    int err = open_epochs(sources, name, record, &source, &epoch, &of);
     if (err)
         return err;
-    bool loss = record->head.kind == RECORD_LOSS;
-    if (!has_place(&epoch->received[record->head.stream], record->head.seq, record->head.seq) ||
-        (loss &&
-         !has_place(&epoch->received[record->loss.of], record->loss.first, record->loss.last)) ||
-        (loss && epoch->loss_count == LOSSES_MAX && !merge_losses(epoch)))
+    if (!has_place(&epoch->received[record->head.stream], record->head.seq, record->head.seq))
+        return ERR_FULL;
+    if (of && (!has_place(&of->received[record->loss.of], record->loss.first, record->loss.last) ||
+               (of->loss_count == LOSSES_MAX && !merge_losses(of))))
         return ERR_FULL;
     return 0;
 }

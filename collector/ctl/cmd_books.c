@@ -101,7 +101,8 @@ static int note_loss(void *self, const char *epoch, char letter, const struct jo
         record_parse(frame->payload, frame->len, &record, NULL))
         return 0;
     int err = 0;
-    if (!told_before(books, frame->origin, record.head.epoch, &record.loss)) {
+    const char *of = record.loss.epoch[0] ? record.loss.epoch : record.head.epoch;
+    if (!told_before(books, frame->origin, of, &record.loss)) {
         struct told_loss *losses =
             books->loss_count < LOSSES_MAX
                 ? realloc(books->losses, (books->loss_count + 1) * sizeof(*losses))
@@ -114,7 +115,7 @@ static int note_loss(void *self, const char *epoch, char letter, const struct jo
                                        .last = record.loss.last,
                                        .points = record.loss.points};
             memcpy(told->origin, frame->origin, sizeof(told->origin));
-            memcpy(told->epoch, record.head.epoch, sizeof(told->epoch));
+            memcpy(told->epoch, of, sizeof(told->epoch));
             books->ledger += record.loss.points;
         }
         err = losses ? 0 : ERR_NO_MEMORY;

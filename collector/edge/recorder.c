@@ -2,6 +2,7 @@
 
 #include "base/queue.h"
 #include "base/text.h"
+#include "edge/carry_over.h"
 #include "model/record.h"
 
 #include <pthread.h>
@@ -24,7 +25,7 @@
 #define QUEUE_BATCHES  4096
 #define BATCHES_A_STEP 4096
 #define ROOM_TRIES     64
-#define RANGES_MAX     100000 /* of a stream: as many as the journal keeps */
+#define CARRY_AGAIN_US (30 * (int64_t)US_PER_S)
 
 static const int64_t linger_us[STREAM_COUNT] = {
     [STREAM_A] = 50 * US_PER_MS,
@@ -61,12 +62,11 @@ struct place { /* where a point is recorded */
 struct recorder {
     struct recorder_options options;
     struct queue *queue;
-    uint64_t run_first[STREAM_COUNT];        /* the first sequence of this run */
-    struct intervals received[STREAM_COUNT]; /* what the centre had when this run began */
     struct group *groups;
     size_t group_count;
     struct place *places;
     int64_t due_us[STREAM_COUNT]; /* when the stream's records are closed; NEVER while empty */
+    int64_t carry_us;             /* when what an epoch that ended owes is tried again */
     struct held held;
     struct buffer payload; /* of births and losses */
     pthread_mutex_t lock;  /* guards status */
@@ -250,109 +250,7 @@ static int introduce(struct recorder *recorder, const struct journal_report *rep
     return err ? err : commit(recorder, now, message);
 }
 
-/* ---- life ---- */
-
-static int make_groups(struct recorder *recorder)
-{
-    const struct recorder_options *options = &recorder->options;
-    size_t most = options->point_count / RECORD_MAX_POINTS + STREAM_COUNT;
-    recorder->groups = calloc(most, sizeof(*recorder->groups));
-    recorder->places = calloc(options->point_count + 1, sizeof(*recorder->places));
-    if (!recorder->groups || !recorder->places)
-        return ERR_NO_MEMORY;
-    for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        struct group *group = NULL;
-        for (size_t i = 0; i < options->point_count; i++) {
-            if ((int)options->streams[i] != stream)
-                continue;
-            if (!group || group->point_count == RECORD_MAX_POINTS) {
-                group = &recorder->groups[recorder->group_count++];
-                group->stream = (enum stream)stream;
-                group->points = calloc(RECORD_MAX_POINTS, sizeof(*group->points));
-                group->data = record_data_new(RECORD_CLOSE_BYTES);
-                if (!group->points || !group->data)
-                    return ERR_NO_MEMORY;
-            }
-            recorder->places[i] =
-                (struct place){(uint32_t)(recorder->group_count - 1), (uint32_t)group->point_count};
-            group->points[group->point_count++] = (uint32_t)i;
-        }
-    }
-    return 0;
-}
-
-int recorder_new(const struct recorder_options *options, const struct journal_report *report,
-                 struct now now, struct recorder **ret_recorder, struct message *message)
-{
-    struct recorder *recorder = calloc(1, sizeof(*recorder));
-    if (!recorder)
-        return message_set(message, ERR_NO_MEMORY, "recorder: out of memory");
-    recorder->options = *options;
-    pthread_mutex_init(&recorder->lock, NULL);
-    buffer_init(&recorder->payload, RECORD_MAX_BYTES);
-    buffer_init(&recorder->held.payload, RECORD_MAX_BYTES);
-    for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        recorder->due_us[stream] = NEVER;
-        recorder->run_first[stream] = journal_next_seq(options->journal, stream);
-        intervals_init(&recorder->received[stream], RANGES_MAX);
-    }
-    size_t batches = options->queue_batches ? options->queue_batches : QUEUE_BATCHES;
-    recorder->queue = queue_new(batches, sizeof(struct batch), release_batch);
-    int err = recorder->queue ? make_groups(recorder) : ERR_NO_MEMORY;
-    for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
-        err = journal_received(options->journal, stream, &recorder->received[stream]);
-    if (err)
-        message_set(message, err, "recorder: out of memory");
-    else
-        err = introduce(recorder, report, now, message);
-    if (err) {
-        recorder_free(recorder);
-        return err;
-    }
-    *ret_recorder = recorder;
-    return 0;
-}
-
-void recorder_free(struct recorder *recorder)
-{
-    if (!recorder)
-        return;
-    queue_free(recorder->queue);
-    for (int stream = 0; stream < STREAM_COUNT; stream++)
-        intervals_release(&recorder->received[stream]);
-    for (size_t i = 0; i < recorder->group_count; i++) {
-        free(recorder->groups[i].points);
-        record_data_free(recorder->groups[i].data);
-    }
-    free(recorder->groups);
-    free(recorder->places);
-    buffer_release(&recorder->payload);
-    buffer_release(&recorder->held.payload);
-    pthread_mutex_destroy(&recorder->lock);
-    free(recorder);
-}
-
-int recorder_put(struct recorder *recorder, const struct sample *samples, size_t number)
-{
-    struct batch batch = {number, calloc(number, sizeof(*samples))};
-    int err = batch.samples ? 0 : ERR_NO_MEMORY;
-    if (!err) {
-        memcpy(batch.samples, samples, number * sizeof(*samples));
-        err = queue_push(recorder->queue, &batch);
-    }
-    if (err) {
-        free(batch.samples);
-        count(recorder, &recorder->status.refused, number);
-    }
-    return err;
-}
-
-int recorder_fd(struct recorder *recorder)
-{
-    return queue_fd(recorder->queue);
-}
-
-/* ---- stepping ---- */
+/* ---- samples ---- */
 
 static int add_sample(struct recorder *recorder, const struct sample *sample, struct now now,
                       struct message *message)
@@ -406,6 +304,149 @@ static int close_due(struct recorder *recorder, struct now now, bool all, struct
     return err;
 }
 
+/* ---- an epoch that ended ---- */
+
+/* Takes what waits as well: a long carrying over must not fill the queue. */
+static int commit_and_go_on(void *self, struct now now, struct message *message)
+{
+    struct recorder *recorder = self;
+    int err = recorder->held.points ? append_held(recorder, now, message) : 0;
+    if (!err)
+        err = take_samples(recorder, now, message);
+    if (!err)
+        err = close_due(recorder, now, false, message);
+    int commit_err = commit(recorder, now, message);
+    return err ? err : commit_err;
+}
+
+static int append_carried(void *self, const struct buffer *payload, enum stream stream,
+                          uint32_t points, struct now now, struct message *message)
+{
+    struct recorder *recorder = self;
+    int err = append(recorder, payload, stream, points, now, message);
+    /* Making room writes into stream a: a record of it would have to be another one then. */
+    if (err == ERR_FULL && stream != STREAM_A && !commit(recorder, now, message))
+        err = append(recorder, payload, stream, points, now, message);
+    return err;
+}
+
+/* What an epoch that ended owes comes into the present one. Where that fails it is tried again some
+ * time later; nothing else waits for it. */
+static int settle_old_epoch(struct recorder *recorder, struct now now, struct message *message)
+{
+    static const struct journal_report nothing = {0};
+    const struct carry_port port = {recorder, append_carried, commit_and_go_on};
+    struct carry_result result = {0};
+    int err = carry_over(recorder->options.journal, &port, now, &result, message);
+    count(recorder, &recorder->status.lost, result.lost);
+    recorder->carry_us = err ? now.mono_us + CARRY_AGAIN_US : NEVER;
+    if (result.births) { /* ours are to be the last the centre hears of these points */
+        int birth_err = introduce(recorder, &nothing, now, message);
+        err = err ? err : birth_err;
+    }
+    return err;
+}
+
+/* ---- life ---- */
+
+static int make_groups(struct recorder *recorder)
+{
+    const struct recorder_options *options = &recorder->options;
+    size_t most = options->point_count / RECORD_MAX_POINTS + STREAM_COUNT;
+    recorder->groups = calloc(most, sizeof(*recorder->groups));
+    recorder->places = calloc(options->point_count + 1, sizeof(*recorder->places));
+    if (!recorder->groups || !recorder->places)
+        return ERR_NO_MEMORY;
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        struct group *group = NULL;
+        for (size_t i = 0; i < options->point_count; i++) {
+            if ((int)options->streams[i] != stream)
+                continue;
+            if (!group || group->point_count == RECORD_MAX_POINTS) {
+                group = &recorder->groups[recorder->group_count++];
+                group->stream = (enum stream)stream;
+                group->points = calloc(RECORD_MAX_POINTS, sizeof(*group->points));
+                group->data = record_data_new(RECORD_CLOSE_BYTES);
+                if (!group->points || !group->data)
+                    return ERR_NO_MEMORY;
+            }
+            recorder->places[i] =
+                (struct place){(uint32_t)(recorder->group_count - 1), (uint32_t)group->point_count};
+            group->points[group->point_count++] = (uint32_t)i;
+        }
+    }
+    return 0;
+}
+
+int recorder_new(const struct recorder_options *options, const struct journal_report *report,
+                 struct now now, struct recorder **ret_recorder, struct message *message)
+{
+    struct recorder *recorder = calloc(1, sizeof(*recorder));
+    if (!recorder)
+        return message_set(message, ERR_NO_MEMORY, "recorder: out of memory");
+    recorder->options = *options;
+    pthread_mutex_init(&recorder->lock, NULL);
+    buffer_init(&recorder->payload, RECORD_MAX_BYTES);
+    buffer_init(&recorder->held.payload, RECORD_MAX_BYTES);
+    for (int stream = 0; stream < STREAM_COUNT; stream++)
+        recorder->due_us[stream] = NEVER;
+    recorder->carry_us = NEVER;
+    size_t batches = options->queue_batches ? options->queue_batches : QUEUE_BATCHES;
+    recorder->queue = queue_new(batches, sizeof(struct batch), release_batch);
+    int err = recorder->queue ? make_groups(recorder) : ERR_NO_MEMORY;
+    if (err)
+        message_set(message, err, "recorder: out of memory");
+    else
+        err = introduce(recorder, report, now, message);
+    if (err) {
+        recorder_free(recorder);
+        return err;
+    }
+    /* Told by the status, and tried again. */
+    set_status(recorder, settle_old_epoch(recorder, now, message), message);
+    *ret_recorder = recorder;
+    return 0;
+}
+
+void recorder_free(struct recorder *recorder)
+{
+    if (!recorder)
+        return;
+    queue_free(recorder->queue);
+    for (size_t i = 0; i < recorder->group_count; i++) {
+        free(recorder->groups[i].points);
+        record_data_free(recorder->groups[i].data);
+    }
+    free(recorder->groups);
+    free(recorder->places);
+    buffer_release(&recorder->payload);
+    buffer_release(&recorder->held.payload);
+    pthread_mutex_destroy(&recorder->lock);
+    free(recorder);
+}
+
+int recorder_put(struct recorder *recorder, const struct sample *samples, size_t number)
+{
+    struct batch batch = {number, calloc(number, sizeof(*samples))};
+    int err = batch.samples ? 0 : ERR_NO_MEMORY;
+    if (!err) {
+        memcpy(batch.samples, samples, number * sizeof(*samples));
+        err = queue_push(recorder->queue, &batch);
+    }
+    if (err) {
+        free(batch.samples);
+        count(recorder, &recorder->status.refused, number);
+    }
+    return err;
+}
+
+int recorder_fd(struct recorder *recorder)
+{
+    return queue_fd(recorder->queue);
+}
+
+/* ---- stepping ---- */
+
 /* What a reader met on the disk since the opening is told as well. */
 static int tell_losses(struct recorder *recorder, struct now now, struct message *message)
 {
@@ -429,6 +470,8 @@ static int work(struct recorder *recorder, struct now now, bool all, struct mess
         int commit_err = commit(recorder, now, message);
         err = err ? err : commit_err;
     }
+    if (!err && recorder->carry_us <= now.mono_us)
+        err = settle_old_epoch(recorder, now, message);
     set_status(recorder, err, message);
     return err;
 }
@@ -438,7 +481,7 @@ int64_t recorder_step(struct recorder *recorder, struct now now)
     struct message message = {""};
     if (work(recorder, now, false, &message))
         return now.mono_us + US_PER_S; /* the disk is full or failing: not a thousand times */
-    int64_t due = NEVER;
+    int64_t due = recorder->carry_us;
     for (int stream = 0; stream < STREAM_COUNT; stream++)
         if (recorder->due_us[stream] < due)
             due = recorder->due_us[stream];
@@ -450,136 +493,19 @@ int recorder_flush(struct recorder *recorder, struct now now, struct message *me
     return work(recorder, now, true, message);
 }
 
-/* ---- a new epoch ---- */
-
-/* A birth of the old epoch: which of our points its numbers name. */
-struct old_birth {
-    char name[BIRTH_SIZE];
-    uint32_t points[RECORD_MAX_POINTS]; /* the count of our points: none of ours any more */
-    size_t count;
-};
-
-struct again {
-    struct recorder *recorder;
-    char epoch[EPOCH_SIZE]; /* the old one */
-    struct intervals received[STREAM_COUNT];
-    struct old_birth *births;
-    size_t birth_count;
-    struct now now;
-    struct message *message;
-};
-
-static uint32_t find_point(const struct recorder_options *options, const char *id)
-{
-    uint32_t i = 0;
-    while (i < options->point_count && strcmp(options->points[i].id, id) != 0)
-        i++;
-    return i;
-}
-
-static int note_birth(struct again *again, const struct journal_frame *frame,
-                      const struct record *record)
-{
-    struct old_birth *births = reallocarray(again->births, again->birth_count + 1, sizeof(*births));
-    if (!births)
-        return message_set(again->message, ERR_NO_MEMORY, "recorder: out of memory");
-    again->births = births;
-    struct old_birth *birth = &births[again->birth_count++];
-    record_birth_id(frame->payload, frame->len, birth->name);
-    birth->count = record->point_count;
-    for (size_t i = 0; i < record->point_count; i++)
-        birth->points[i] = find_point(&again->recorder->options, record->points[i].id);
-    return 0;
-}
-
-static int add_again(struct again *again, const struct record *record)
-{
-    const struct old_birth *birth = NULL;
-    int err = 0;
-    for (size_t i = 0; i < again->birth_count; i++)
-        if (strcmp(again->births[i].name, record->birth) == 0)
-            birth = &again->births[i];
-    if (!birth) /* its birth is damaged: nobody could tell what the numbers mean */
-        count(again->recorder, &again->recorder->status.lost, record->sample_count);
-    for (size_t i = 0; !err && birth && i < record->sample_count; i++) {
-        struct sample sample = record->samples[i];
-        sample.point = sample.point < birth->count ? birth->points[sample.point] : UINT32_MAX;
-        if (sample.point < again->recorder->options.point_count)
-            err = add_sample(again->recorder, &sample, again->now, again->message);
-    }
-    return err;
-}
-
-/* Must it be recorded anew? Not what the centre has, as far as that is known to be the same: what
- * this run, or another since the same boot, recorded after the last word of the centre may stand
- * there under its number with other contents. */
-static bool is_owed(const struct again *again, int stream, const struct journal_frame *frame,
-                    const char *boot)
-{
-    const struct recorder *recorder = again->recorder;
-    bool recent = strcmp(boot, recorder->options.boot) == 0 &&
-                  !intervals_contain(&recorder->received[stream], frame->seq);
-    return recent || frame->seq >= recorder->run_first[stream] ||
-           !intervals_contain(&again->received[stream], frame->seq);
-}
-
-/* Of the old epoch goes into the new one what is owed. The births come first: theirs is the first
- * stream. */
-static int record_again(void *self, const char *epoch, char letter,
-                        const struct journal_frame *frame)
-{
-    struct again *again = self;
-    const char *at = strchr(STREAM_LETTERS, letter);
-    struct record record;
-    if (strcmp(epoch, again->epoch) != 0 || !at ||
-        record_parse(frame->payload, frame->len, &record, NULL))
-        return 0;
-    int err = 0;
-    if (record.head.kind == RECORD_BIRTH)
-        err = note_birth(again, frame, &record);
-    else if (is_owed(again, (int)(at - STREAM_LETTERS), frame, record.head.boot))
-        err = add_again(again, &record);
-    record_release(&record);
-    return err;
-}
-
-static int move_to_new_epoch(struct again *again)
-{
-    static const struct journal_report nothing = {0};
-    struct recorder *recorder = again->recorder;
-    struct journal *journal = recorder->options.journal;
-    int err = 0;
-    memcpy(again->epoch, journal_epoch(journal), sizeof(again->epoch));
-    for (int stream = 0; !err && stream < STREAM_COUNT; stream++)
-        err = journal_received(journal, stream, &again->received[stream]);
-    if (!err)
-        err = journal_new_epoch(journal, again->message);
-    if (!err)
-        err = introduce(recorder, &nothing, again->now, again->message);
-    if (!err)
-        err = journal_scan_own(journal, record_again, again, again->message);
-    if (!err)
-        err = recorder_flush(recorder, again->now, again->message);
-    if (!err)
-        journal_drop_retired(journal);
-    return err;
-}
-
 int recorder_new_epoch(struct recorder *recorder, struct now now, struct message *message)
 {
-    struct again again = {.recorder = recorder, .now = now, .message = message};
+    static const struct journal_report nothing = {0};
     int err = recorder_flush(recorder, now, message);
+    if (!err)
+        err = settle_old_epoch(recorder, now, message);
+    if (!err)
+        err = journal_new_epoch(recorder->options.journal, message);
     if (err)
         return err;
-    for (int stream = 0; stream < STREAM_COUNT; stream++)
-        intervals_init(&again.received[stream], RANGES_MAX);
-    err = move_to_new_epoch(&again);
-    for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        recorder->run_first[stream] = err ? recorder->run_first[stream] : 1;
-        intervals_release(&again.received[stream]);
-    }
-    free(again.births);
-    return err;
+    recorder->carry_us = now.mono_us;
+    err = introduce(recorder, &nothing, now, message);
+    return err ? err : settle_old_epoch(recorder, now, message);
 }
 
 void recorder_get_status(struct recorder *recorder, struct recorder_status *ret_status)

@@ -62,9 +62,9 @@ int64_t recorder_step(struct recorder *recorder, struct now now);
 /* Takes all that waits, closes every record and commits: before a stop. */
 MUST_CHECK int recorder_flush(struct recorder *recorder, struct now now, struct message *message);
 
-/* Begins a new epoch of the journal (a restored disk). What the old one has without a receipt is
- * recorded anew, and so is what this run recorded: the centre may know its numbers with other
- * contents. */
+/* Begins a new epoch of the journal (a restored disk), and records in it what the old one has
+ * without a receipt. An error before the new epoch stands leaves the old one; behind that it is
+ * told by the status, and the rest of the old one follows, over restarts as well. */
 MUST_CHECK int recorder_new_epoch(struct recorder *recorder, struct now now,
                                   struct message *message);
 

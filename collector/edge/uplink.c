@@ -324,12 +324,13 @@ static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool 
     return err;
 }
 
-/* What the centre has of the numbers that we have as well: the new epoch begins with the rest. */
+/* What the centre has of the numbers that are certain to be ours: the new epoch begins with the
+ * rest. */
 static void keep_known(struct uplink *uplink, const struct receipt *receipt)
 {
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         const struct receipt_stream *from = &receipt->streams[stream];
-        uint64_t end = journal_durable(uplink->options.journal, stream);
+        uint64_t end = journal_trusted(uplink->options.journal, stream);
         struct intervals set;
         intervals_init(&set, RECEIPT_MAX_ALSO + 1);
         int err = intervals_add(&set, 1, from->through < end ? from->through : end);
@@ -371,6 +372,8 @@ static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
             err = take_receipt_stream(uplink, stream, &receipt.streams[stream], first);
     if (!err && first)
         err = reset(uplink);
+    if (!err && first)
+        journal_vouch(uplink->options.journal);
     if (err)
         return message_set(message, err, "receipt not taken: %s", err_name(err));
     uplink->credit = receipt.credit;

@@ -552,6 +552,21 @@ int pull_skip(struct pull *pull)
     }
 }
 
+int pull_raw(struct pull *pull, const char **ret_text, size_t *ret_len)
+{
+    size_t from;
+    int err;
+
+    pull_peek(pull);
+    from = pull->at;
+    err = pull_skip(pull);
+    if (err != 0)
+        return err;
+    *ret_text = pull->text + from;
+    *ret_len = pull->at - from;
+    return 0;
+}
+
 int pull_end(struct pull *pull)
 {
     pull_peek(pull);

@@ -78,6 +78,9 @@ MUST_CHECK int pull_text(struct pull *pull, size_t min, char *ret_text, size_t s
 /* Passes over the next value, whatever it is, checking all of it. */
 MUST_CHECK int pull_skip(struct pull *pull);
 
+/* The same, and tells the bytes it consists of: the caller's, as they stand. */
+MUST_CHECK int pull_raw(struct pull *pull, const char **ret_text, size_t *ret_len);
+
 /* Nothing but blanks may be left. */
 MUST_CHECK int pull_end(struct pull *pull);
 

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/numbers.h"
 #include "base/text.h"
+#include "model/pull.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -141,6 +142,8 @@ void record_write_loss(struct buffer *out, const struct record_head *head,
     put_i64(&writer, "to", loss->to_ms);
     put_u64(&writer, "points", loss->points);
     put_text(&writer, "cause", loss->cause);
+    if (loss->epoch[0] != '\0')
+        put_text(&writer, "of_epoch", loss->epoch);
     json_end_object(&writer);
 }
 
@@ -179,6 +182,82 @@ void record_write_mark(struct buffer *out, const struct record_head *head)
     begin_record(&writer, out, head, NULL);
     json_end_object(&writer);
 }
+
+/* ---- once more ---- */
+
+static void put_was(struct json_writer *writer, const struct record_was *was)
+{
+    put_text(writer, "was_epoch", was->epoch);
+    put_u64(writer, "was_seq", was->seq);
+    if (was->other) {
+        json_key(writer, "was_other");
+        json_bool(writer, true);
+    }
+}
+
+/* What is written anew; all else is copied. */
+static bool is_of_place(const char *name)
+{
+    static const char *const names[] = {"v",     "kind",      "epoch",   "stream",   "seq",
+                                        "birth", "boot",      "mono",    "sync",     "t0",
+                                        "total", "was_epoch", "was_seq", "was_other"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Copies the members of the object that comes next. */
+static int copy_members(struct pull *pull, struct json_writer *writer, bool *ret_of_epoch)
+{
+    const char *name = NULL, *text = NULL;
+    size_t len = 0;
+    int err = pull_begin(pull, '{');
+
+    while (err == 0) {
+        err = pull_member(pull, &name);
+        if (err != 0 || name == NULL)
+            break;
+        if (is_of_place(name)) {
+            err = pull_skip(pull);
+            continue;
+        }
+        *ret_of_epoch = *ret_of_epoch || strcmp(name, "of_epoch") == 0;
+        json_key(writer, name);
+        err = pull_raw(pull, &text, &len);
+        if (err == 0)
+            json_raw(writer, text, len);
+    }
+    return err;
+}
+
+int record_write_again(struct buffer *out, const char *payload, size_t len,
+                       const struct record_head *head, const char birth[BIRTH_SIZE], uint64_t total,
+                       const struct record_was *was, struct message *message)
+{
+    bool data = head->kind == RECORD_DATA, of_epoch = false;
+    struct json_writer writer;
+    struct pull pull;
+    int err;
+
+    pull_init(&pull, "record", payload, len, message);
+    begin_record(&writer, out, head, data ? birth : NULL);
+    put_was(&writer, was);
+    err = copy_members(&pull, &writer, &of_epoch);
+    if (err == 0)
+        err = pull_end(&pull);
+    if (err != 0)
+        return err;
+    if (head->kind == RECORD_LOSS && !of_epoch)
+        put_text(&writer, "of_epoch", was->epoch);
+    if (data)
+        put_u64(&writer, "total", total);
+    json_end_object(&writer);
+    return 0;
+}
+
+/* ---- data ---- */
 
 enum column_kind { COLUMN_ID, COLUMN_DT, COLUMN_VAL, COLUMN_Q, COLUMN_COUNT };
 

@@ -67,12 +67,20 @@ struct record_head {
     int64_t t0_ms; /* UTC; of data: what `dt` counts from */
 };
 
+/* Of a record that was recorded anew when its epoch ended: what it was there. */
+struct record_was {
+    char epoch[EPOCH_SIZE]; /* "": this is where it was recorded first */
+    uint64_t seq;           /* in the same stream */
+    bool other; /* another record may have borne that number as well (a restored disk) */
+};
+
 struct record_loss {
     enum stream of;
     uint64_t first, last;   /* sequences */
     int64_t from_ms, to_ms; /* source times, as far as known */
     uint64_t points;        /* samples that were in them */
     char cause[32];         /* space, restart, damage, epoch */
+    char epoch[EPOCH_SIZE]; /* whose sequences they are; "": the record's own */
 };
 
 struct record_action {
@@ -88,6 +96,7 @@ struct record_verdict {
 
 struct record {
     struct record_head head;
+    struct record_was was; /* of birth, data and loss */
     /* birth */
     char edge[65], site[65];
     struct point_info *points;
@@ -125,6 +134,14 @@ void record_write_action(struct buffer *out, const struct record_head *head,
                          const struct record_action *action);
 void record_write_verdict(struct buffer *out, const struct record_head *head,
                           const struct record_verdict *verdict);
+/* A birth, data or loss once more, in another epoch: what it says stays to the byte, also what this
+ * version does not know; head, birth and total (of data) are new ones, `was` is told, and the
+ * sequences of a loss are said to be of the epoch `was`. ERR_INVALID or ERR_RANGE, with words, when
+ * it cannot be read; `out` is appended to. */
+MUST_CHECK int record_write_again(struct buffer *out, const char *payload, size_t len,
+                                  const struct record_head *head, const char birth[BIRTH_SIZE],
+                                  uint64_t total, const struct record_was *was,
+                                  struct message *message);
 /* start and tick: the head says it all. */
 void record_write_mark(struct buffer *out, const struct record_head *head);
 

@@ -189,11 +189,21 @@ static int read_points(struct pull *pull, const struct field *field, void *objec
     return err;
 }
 
+/* Members that tell where it was recorded first. */
+#define WAS(member) .offset = offsetof(struct reading, record.was.member), .optional = true
+#define WAS_FIELDS                                                                         \
+    {"was_epoch", field_hex, TEXT_OF(struct reading, record.was.epoch), .optional = true}, \
+        {"was_seq", field_u64, WAS(seq), .min = 1, .max = WHOLE_MAX},                      \
+    {                                                                                      \
+        "was_other", field_bool, WAS(other)                                                \
+    }
+
 static const struct field birth_fields[] = {
     {"edge", field_name, TEXT_OF(struct reading, record.edge)},
     {"site", field_name, TEXT_OF(struct reading, record.site)},
     {"causes", read_causes, .offset = 0},
     {"points", read_points, .offset = 0},
+    WAS_FIELDS,
     {.name = NULL},
 };
 
@@ -328,6 +338,7 @@ static const struct field data_fields[] = {
     {"val", read_vals, .offset = 0},
     {"q", read_qs, .offset = 0, .optional = true},
     {"total", field_u64, .offset = offsetof(struct reading, record.total), .max = WHOLE_MAX},
+    WAS_FIELDS,
     {.name = NULL},
 };
 
@@ -360,6 +371,8 @@ static const struct field loss_fields[] = {
     {"to", field_i64, LOSS(to_ms), .min = RECORD_MIN_TIME, .max = RECORD_MAX_TIME},
     {"points", field_u64, LOSS(points), .max = WHOLE_MAX},
     {"cause", field_text, TEXT_OF(struct reading, record.loss.cause), .min = 1},
+    {"of_epoch", field_hex, TEXT_OF(struct reading, record.loss.epoch), .optional = true},
+    WAS_FIELDS,
     {.name = NULL},
 };
 

@@ -3,7 +3,8 @@
  *
  * Design notes.
  *
- * Files. A folder holds `lock`, `marks` (journal_meta.h), one file per segment and `spare.tmp`.
+ * Files. A folder holds `lock`, `marks` (journal_meta.h), one file per segment and `spare.tmp`; and
+ * `marks.old` while an epoch that ended is owed (journal_epoch.c).
  * Files are numbered by a serial that goes up, over epochs too, so that no file takes the place of
  * another. What ends in .tmp is thrown away at opening; what ends in .bad was damaged, and is
  * a person's to look at and remove.
@@ -218,8 +219,10 @@ static struct journal *journal_alloc(const struct journal_options *options)
     journal->verify = options->verify;
     journal->lock_fd = -1;
     journal->spare_fd = -1;
-    journal->meta_file = (struct meta_file){.io = journal->io, .fd = -1};
+    journal->meta_file = (struct meta_file){.io = journal->io, .name = META_FILE, .fd = -1};
+    journal->old_file = (struct meta_file){.io = journal->io, .name = META_OLD_FILE, .fd = -1};
     journal_meta_init(&journal->meta);
+    journal_meta_init(&journal->old);
     buffer_init(&journal->slot, META_SLOT_BYTES);
     buffer_init(&journal->state, SEGMENT_MAX_STATE);
     for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++) {
@@ -247,7 +250,9 @@ static void journal_free(struct journal *journal)
     if (journal->lock_fd >= 0)
         journal->io->close(journal->io->self, journal->lock_fd);
     meta_file_close(&journal->meta_file);
+    meta_file_close(&journal->old_file);
     journal_meta_release(&journal->meta);
+    journal_meta_release(&journal->old);
     buffer_release(&journal->slot);
     buffer_release(&journal->state);
     free(journal->retired);

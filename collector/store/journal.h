@@ -107,12 +107,6 @@ void journal_close(struct journal *journal);
 /* This journal's identity, 32 hex digits. Changed by journal_new_epoch alone. */
 const char *journal_epoch(const struct journal *journal);
 
-/* Begins a new epoch: sequences start at 1 again, nothing is received. The old epoch's segments
- * stay on disk, for journal_scan, until journal_drop_retired or until space runs out. Readers must
- * be opened anew. Appender's thread. */
-MUST_CHECK int journal_new_epoch(struct journal *journal, struct message *message);
-void journal_drop_retired(struct journal *journal);
-
 /* The sequence the next append to `stream` will get. */
 uint64_t journal_next_seq(const struct journal *journal, int stream);
 
@@ -193,6 +187,48 @@ MUST_CHECK int journal_victim(struct journal *journal, struct journal_loss *ret_
 MUST_CHECK int journal_drop(struct journal *journal, const struct journal_loss *victim,
                             struct message *message);
 
+/* ---- an epoch that ends (edge; the appender's thread) ---- */
+
+/*
+ * The receiver was seen to know this very disk: what it has of our numbers is what we have. Until
+ * that was said since the opening, records may meet others of the same numbers there, for a disk
+ * that is the copy of an earlier one does not know what that one did later. Any thread.
+ */
+void journal_vouch(struct journal *journal);
+
+/* Up to which sequence that is certain. Any thread. */
+uint64_t journal_trusted(const struct journal *journal, int stream);
+
+/* Begins a new epoch: sequences start at 1 again, nothing is received. What the old one has and the
+ * receiver has not is owed from now on, over restarts, and its segments stay, until journal_inherit
+ * has come to its end. Readers must be opened anew. ERR_CONFLICT while another epoch is owed. */
+MUST_CHECK int journal_new_epoch(struct journal *journal, struct message *message);
+
+/* The epoch that is owed; false when none is. */
+bool journal_old_epoch(const struct journal *journal, char ret_epoch[EPOCH_SIZE]);
+
+/* These sequences of it were taken over before (after a restart the heir finds them in its own
+ * records). ERR_FULL, ERR_NO_MEMORY. */
+MUST_CHECK int journal_settle_old(struct journal *journal, int stream, uint64_t first,
+                                  uint64_t last);
+
+/* Who takes over what is owed: all within journal_inherit. What an error stops goes on with the
+ * next call where it stood. */
+struct journal_heir {
+    void *self;
+    /* Every frame of the first stream, and of the others those that are owed, in order: appends
+     * what it says to the present epoch. `trusted`: no other record bears its number. ERR_NOT_FOUND
+     * where nobody could tell what it says: it is lost. */
+    int (*take)(void *self, const struct journal_frame *frame, bool owed, bool trusted);
+    /* Owed sequences that cannot be read: appends that. */
+    int (*lose)(void *self, const struct journal_loss *loss);
+    /* Commits what was appended. */
+    int (*safe)(void *self);
+};
+
+MUST_CHECK int journal_inherit(struct journal *journal, const struct journal_heir *heir,
+                               struct message *message);
+
 /* ---- reading ---- */
 
 struct journal_reader;
@@ -227,8 +263,8 @@ MUST_CHECK int journal_scan(const char *folder,
                                            uint64_t bytes),
                             void *self, struct message *message);
 
-/* The same of a journal that is open here, with what it has of earlier epochs, on its own disk. The
- * appender's thread; `visit` may append and commit: what that adds may be visited, or not. */
+/* The same of the present epoch of a journal that is open here, on its own disk, damage passed
+ * over. The appender's thread; `visit` may not append. */
 MUST_CHECK int journal_scan_own(const struct journal *journal,
                                 int (*visit)(void *self, const char *epoch, char letter,
                                              const struct journal_frame *frame),

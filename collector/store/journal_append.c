@@ -39,9 +39,10 @@ static struct segment *open_segment(const struct journal_stream *stream)
 static bool has_room(const struct journal *journal, uint64_t bytes, uint64_t past)
 {
     uint64_t spare = journal->spare_fd >= 0 ? journal->spare_bytes : 0;
+    /* What is owed of an epoch that ended goes into this one before it is freed, file by file. */
+    uint64_t retired = journal->owes_old ? 0 : journal->retired_bytes;
     return !journal->limit_bytes ||
-           journal_segment_bytes(journal) + journal->retired_bytes + spare + bytes <=
-               journal->limit_bytes + past;
+           journal_segment_bytes(journal) + retired + spare + bytes <= journal->limit_bytes + past;
 }
 
 /* The first stream's next segment is reserved beforehand: on a full disk it can still be told

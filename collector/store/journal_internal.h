@@ -1,8 +1,8 @@
 /*
  * What the parts of the journal share: journal.c (life), journal_append.c (append and commit),
  * journal_recovery.c and journal_walk.c
- * (opening), journal_space.c (what may go), journal_reader.c. Nobody else
- * includes this.
+ * (opening), journal_space.c (what may go), journal_epoch.c (what ended), journal_scan.c,
+ * journal_reader.c. Nobody else includes this.
  *
  * `lock` guards what readers and the receiving thread see: the tables of segments, and in the
  * marks `durable`, `front`, `received` and `settled`; the list of losses; the subscribers. The
@@ -98,6 +98,9 @@ struct journal {
 
     struct journal_meta meta;
     struct meta_file meta_file;
+    struct journal_meta old; /* of the epoch that ended … */
+    bool owes_old;           /* … while its records are not yet in this one */
+    struct meta_file old_file;
     struct buffer slot;
     bool marks_dirty;
     int64_t mono_us, marks_us; /* of the last append; when the marks were written */
@@ -153,9 +156,22 @@ void journal_finish_segment(struct journal *journal, struct journal_stream *stre
 MUST_CHECK int journal_recover(struct journal *journal, struct journal_report *report,
                                struct message *message);
 
-/* journal_space.c */
-/* Frees what is left of earlier epochs; false when there was nothing. */
+/* journal_epoch.c */
+/* Frees what is left of earlier epochs; false when there was nothing, or it is owed. */
 bool journal_free_retired(struct journal *journal);
+/* At opening, the epoch being known: is one that ended still owed? */
+MUST_CHECK int journal_recover_old(struct journal *journal);
+
+/* journal_scan.c */
+/* Visits the frames of one epoch (its 32 hex digits), stream by stream; `leave` is told the name of
+ * each file whose frames have all been visited, and may remove it. */
+MUST_CHECK int journal_scan_epoch(const struct journal *journal, const char *epoch,
+                                  int (*visit)(void *self, const char *epoch, char letter,
+                                               const struct journal_frame *frame),
+                                  int (*leave)(void *self, char letter, const char *name),
+                                  void *self, struct message *message);
+
+/* journal_space.c */
 /* Notes what of a loss is neither settled nor received nor noted yet; under the lock, or at
  * opening. */
 void journal_note_loss(struct journal *journal, const struct journal_loss *loss);

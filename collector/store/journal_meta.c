@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2 /* 1 had no word of trust */
 #define HEAD_BYTES     64
-#define STREAM_BYTES   56
+#define STREAM_BYTES   64
 
 /* Behind the magic: checksum (of all behind it), length, version. */
 static const uint8_t MAGIC[8] = {'C', 'M', 'M', 'A', 'R', 'K', 0x0a, 0xfe};
@@ -55,6 +55,7 @@ static void encode_stream(const struct journal_marks *marks, struct buffer *out)
     put_u64(bytes + 40, marks->front_points);
     put_u32(bytes + 48, (uint32_t)marks->received.count);
     put_u32(bytes + 52, (uint32_t)marks->settled.count);
+    put_u64(bytes + 56, marks->trusted);
     buffer_append(out, bytes, sizeof(bytes));
     encode_ranges(&marks->received, out);
     encode_ranges(&marks->settled, out);
@@ -67,6 +68,7 @@ int journal_meta_encode(const struct journal_meta *meta, struct buffer *out)
     put_u32(head + 16, FORMAT_VERSION);
     head[20] = meta->clean ? 1 : 0;
     head[21] = (uint8_t)meta->stream_count;
+    head[22] = meta->vouched ? 1 : 0;
     put_u64(head + 24, meta->generation);
     put_u64(head + 32, meta->next_serial);
     memcpy(head + 40, meta->epoch, SEGMENT_EPOCH_BYTES);
@@ -111,6 +113,7 @@ static int decode_stream(const uint8_t **at, const uint8_t *end, struct journal_
     marks->durable_points = get_u64(bytes + 24);
     marks->front = get_u64(bytes + 32);
     marks->front_points = get_u64(bytes + 40);
+    marks->trusted = get_u64(bytes + 56);
     *at += STREAM_BYTES;
     int err = decode_ranges(at, end, get_u32(bytes + 48), &marks->received);
     return err ? err : decode_ranges(at, end, get_u32(bytes + 52), &marks->settled);
@@ -127,6 +130,7 @@ int journal_meta_decode(const uint8_t *bytes, size_t len, struct journal_meta *m
         return ERR_RANGE;
     meta->clean = bytes[20] == 1;
     meta->stream_count = bytes[21];
+    meta->vouched = bytes[22] == 1;
     meta->generation = get_u64(bytes + 24);
     meta->next_serial = get_u64(bytes + 32);
     memcpy(meta->epoch, bytes + 40, SEGMENT_EPOCH_BYTES);
@@ -222,7 +226,7 @@ static int open_file(struct meta_file *file, const char *folder)
     uint64_t size;
     if (file->fd >= 0)
         return 0;
-    segment_path(folder, META_FILE, path);
+    segment_path(folder, file->name, path);
     int err = io->open(io->self, path, true, &file->fd);
     if (err)
         return err;

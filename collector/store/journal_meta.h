@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define META_FILE         "marks"
+#define META_OLD_FILE     "marks.old" /* of an epoch that ended and is still owed */
 #define META_SLOT_BYTES   ((size_t)64 * 1024)
 #define META_MAX_RECEIVED 512 /* ranges of each stream */
 #define META_MAX_SETTLED  256
@@ -28,6 +29,7 @@ struct journal_marks {
     /* Below `front` everything has been freed; `front_points` samples were in it. */
     uint64_t front, front_points;
     struct intervals received; /* the receiver has these */
+    uint64_t trusted;          /* up to here each number stands for what the receiver has of it */
     struct intervals settled;  /* gone from the disk, and told to the owner */
 };
 
@@ -36,6 +38,7 @@ struct journal_meta {
     uint64_t generation;  /* of the slot last written */
     uint64_t next_serial; /* no file had it or a greater one */
     bool clean;           /* closed: `reserved` is exact */
+    bool vouched;         /* the receiver was seen to know this very disk, since it was opened */
     size_t stream_count;
     struct journal_marks streams[JOURNAL_MAX_STREAMS];
 };
@@ -63,7 +66,8 @@ MUST_CHECK int journal_meta_read(const struct journal_io *io, const char *path,
 /* The file the slots are written to. After a failed flush its descriptor is never used again. */
 struct meta_file {
     const struct journal_io *io;
-    int fd; /* -1 until it is opened, and after a failure */
+    const char *name; /* META_FILE, META_OLD_FILE */
+    int fd;           /* -1 until it is opened, and after a failure */
 };
 
 /* Writes `slot` (an encoded one) durably in the turn of `generation`. One failure is met with a

@@ -260,12 +260,19 @@ int journal_recover(struct journal *journal, struct journal_report *report, stru
         err = read_folder(&recovery);
     if (!err)
         err = choose_epoch(&recovery);
+    if (!err)
+        err = journal_recover_old(journal);
     if (!err) {
         distrust_marks(&recovery);
         err = place_files(&recovery);
     }
     for (size_t s = 0; !err && s < journal->stream_count; s++)
         err = recovery_walk_stream(&recovery, (int)s);
+    /* Until the receiver is seen to know this disk, what it records may meet other records of the
+     * same numbers: the disk may be a copy, put in the place of one that went on. */
+    for (size_t s = 0; journal->meta.vouched && s < journal->stream_count; s++)
+        journal->meta.streams[s].trusted = journal->meta.streams[s].durable;
+    journal->meta.vouched = false;
     free(recovery.names);
     free(recovery.files);
     if (err == ERR_NO_MEMORY)

@@ -12,7 +12,9 @@ struct scan {
     struct message *message;
     int (*visit)(void *self, const char *epoch, char letter, const struct journal_frame *frame);
     void (*damage)(void *self, const char *file, uint64_t offset, uint64_t bytes);
+    int (*leave)(void *self, char letter, const char *name);
     void *self;
+    const char *only; /* this epoch; NULL: all */
     struct scan_file {
         char name[SEGMENT_NAME_SIZE];
         struct segment_header header;
@@ -137,6 +139,13 @@ static int scan_file(const struct scan *scan, const struct scan_file *file,
     return err;
 }
 
+static bool is_wanted(const struct scan *scan, const struct scan_file *file)
+{
+    char epoch[2 * SEGMENT_EPOCH_BYTES + 1];
+    print_hex(file->header.epoch, SEGMENT_EPOCH_BYTES, epoch);
+    return !scan->only || strcmp(scan->only, epoch) == 0;
+}
+
 static int scan_folder(struct scan *scan)
 {
     struct message *message = scan->message;
@@ -146,8 +155,14 @@ static int scan_folder(struct scan *scan)
         message_errno(message, err, "cannot list %s", scan->folder);
     if (!err && scan->count)
         qsort(scan->files, scan->count, sizeof(*scan->files), compare);
-    for (size_t i = 0; !err && i < scan->count; i++)
-        err = scan_file(scan, &scan->files[i], i + 1 < scan->count ? &scan->files[i + 1] : NULL);
+    for (size_t i = 0; !err && i < scan->count; i++) {
+        const struct scan_file *file = &scan->files[i];
+        if (!is_wanted(scan, file))
+            continue;
+        err = scan_file(scan, file, i + 1 < scan->count ? file + 1 : NULL);
+        if (!err && scan->leave)
+            err = scan->leave(scan->self, file->header.letter, file->name);
+    }
     free(scan->files);
     return err;
 }
@@ -169,17 +184,28 @@ int journal_scan(const char *folder,
     return scan_folder(&scan);
 }
 
-int journal_scan_own(const struct journal *journal,
-                     int (*visit)(void *self, const char *epoch, char letter,
-                                  const struct journal_frame *frame),
-                     void *self, struct message *message)
+int journal_scan_epoch(const struct journal *journal, const char *epoch,
+                       int (*visit)(void *self, const char *epoch, char letter,
+                                    const struct journal_frame *frame),
+                       int (*leave)(void *self, char letter, const char *name), void *self,
+                       struct message *message)
 {
     struct scan scan = {
         .io = journal->io,
         .folder = journal->folder,
         .message = message,
         .visit = visit,
+        .leave = leave,
         .self = self,
+        .only = epoch,
     };
     return scan_folder(&scan);
+}
+
+int journal_scan_own(const struct journal *journal,
+                     int (*visit)(void *self, const char *epoch, char letter,
+                                  const struct journal_frame *frame),
+                     void *self, struct message *message)
+{
+    return journal_scan_epoch(journal, journal_epoch(journal), visit, NULL, self, message);
 }

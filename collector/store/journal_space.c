@@ -214,6 +214,23 @@ int journal_received(struct journal *journal, int stream, struct intervals *out)
     return err;
 }
 
+void journal_vouch(struct journal *journal)
+{
+    pthread_mutex_lock(journal->lock);
+    journal->marks_dirty = journal->marks_dirty || !journal->meta.vouched;
+    journal->meta.vouched = true;
+    pthread_mutex_unlock(journal->lock);
+}
+
+uint64_t journal_trusted(const struct journal *journal, int stream)
+{
+    pthread_mutex_lock(journal->lock);
+    uint64_t trusted = journal->meta.vouched ? journal_last_known(journal, (size_t)stream)
+                                             : journal->meta.streams[stream].trusted;
+    pthread_mutex_unlock(journal->lock);
+    return trusted;
+}
+
 /* ---- victims ---- */
 
 /* From the newest state on, a stream is needed to restore its owner. */
@@ -450,118 +467,4 @@ int journal_drop(struct journal *journal, const struct journal_loss *victim,
         err = io->sync_folder(io->self, journal->folder);
     journal_make_spare(journal);
     return err ? message_errno(message, err, "cannot remove %s", path) : 0;
-}
-
-/* ---- a new epoch ---- */
-
-bool journal_free_retired(struct journal *journal)
-{
-    char path[FILE_PATH_SIZE];
-    size_t count = journal->retired_count;
-    for (size_t i = 0; i < count; i++) {
-        segment_path(journal->folder, journal->retired[i], path);
-        (void)!journal->io->unlink(journal->io->self, path);
-    }
-    pthread_mutex_lock(journal->lock);
-    journal->retired_count = 0;
-    journal->retired_bytes = 0;
-    pthread_mutex_unlock(journal->lock);
-    return count > 0;
-}
-
-void journal_drop_retired(struct journal *journal)
-{
-    (void)!journal_free_retired(journal);
-    journal_make_spare(journal);
-}
-
-/* Room in the list for all that the old epoch has on disk. */
-static int make_retired_room(struct journal *journal)
-{
-    size_t count = journal->retired_count + 1;
-    for (size_t s = 0; s < journal->stream_count; s++)
-        count += journal->streams[s].count;
-    void *grown = reallocarray(journal->retired, count, sizeof(*journal->retired));
-    if (!grown)
-        return ERR_NO_MEMORY;
-    journal->retired = grown;
-    return 0;
-}
-
-/* Both slots get the new epoch: were one lost, the other must not bring the old one back. */
-static int write_new_marks(struct journal *journal, struct journal_meta *fresh)
-{
-    pthread_mutex_lock(journal->lock);
-    struct journal_meta before = journal->meta;
-    journal->meta = *fresh;
-    pthread_mutex_unlock(journal->lock);
-    int err = journal_write_marks(journal);
-    if (!err) {
-        *fresh = before;
-        (void)!journal_write_marks(journal);
-        return 0;
-    }
-    pthread_mutex_lock(journal->lock);
-    *fresh = journal->meta;
-    journal->meta = before;
-    pthread_mutex_unlock(journal->lock);
-    return err;
-}
-
-static void begin_streams(struct journal *journal)
-{
-    pthread_mutex_lock(journal->lock);
-    for (size_t s = 0; s < journal->stream_count; s++) {
-        struct journal_stream *stream = &journal->streams[s];
-        for (size_t i = 0; i < stream->count; i++) {
-            memcpy(journal->retired[journal->retired_count++], stream->segments[i].name,
-                   SEGMENT_NAME_SIZE);
-            journal->retired_bytes += stream->segments[i].bytes;
-        }
-        while (stream->count)
-            journal_remove_segment(stream, stream->count - 1);
-        stream->next = 1;
-        stream->accounted = 0;
-        stream->last_ms = 0;
-    }
-    journal->found_count = journal->handed = 0;
-    journal->has_victim = false;
-    atomic_fetch_add(&journal->dropped, 1);
-    pthread_mutex_unlock(journal->lock);
-    atomic_store(&journal->points, 0);
-}
-
-int journal_new_epoch(struct journal *journal, struct message *message)
-{
-    struct journal_meta fresh;
-    int err = journal_commit_pending(journal, message);
-    if (err)
-        return err;
-    for (size_t s = 0; s < journal->stream_count; s++)
-        journal_finish_segment(journal, &journal->streams[s]);
-    journal_meta_init(&fresh);
-    fresh.generation = journal->meta.generation;
-    fresh.next_serial = journal->meta.next_serial;
-    fresh.stream_count = journal->stream_count;
-    for (size_t s = 0; s < journal->stream_count; s++)
-        fresh.streams[s].letter = journal->letters[s];
-    struct epoch_text *text = NULL;
-    err = make_retired_room(journal);
-    if (!err)
-        err = journal->io->entropy(journal->io->self, fresh.epoch, sizeof(fresh.epoch));
-    if (!err)
-        err = journal_make_epoch_text(fresh.epoch, &text);
-    if (!err)
-        err = write_new_marks(journal, &fresh);
-    journal_meta_release(&fresh);
-    if (err) {
-        free(text);
-        return message_set(message, err, "journal %s: cannot begin a new epoch: %s",
-                           journal->folder, err_name(err));
-    }
-    journal_take_epoch_text(journal, text);
-    journal->run_serial = journal->meta.next_serial;
-    journal->kept = 0;
-    begin_streams(journal);
-    return 0;
 }

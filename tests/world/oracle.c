@@ -19,7 +19,6 @@ void oracle_init(struct oracle *oracle)
             for (int s = 0; s < STREAM_COUNT; s++) {
                 intervals_init(&edge->have[e][s], RANGES_MAX);
                 intervals_init(&edge->lost[e][s], RANGES_MAX);
-                intervals_init(&edge->told[e][s], RANGES_MAX);
                 intervals_init(&edge->spoiled[e][s], RANGES_MAX);
                 edge->unique[e][s] = UINT64_MAX;
             }
@@ -34,7 +33,6 @@ void oracle_release(struct oracle *oracle)
             for (int s = 0; s < STREAM_COUNT; s++) {
                 intervals_release(&edge->have[e][s]);
                 intervals_release(&edge->lost[e][s]);
-                intervals_release(&edge->told[e][s]);
                 intervals_release(&edge->spoiled[e][s]);
             }
         free(edge->truth);

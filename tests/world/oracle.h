@@ -63,18 +63,18 @@ struct oracle_edge {
     size_t count, capacity;
     char epochs[ORACLE_EPOCHS][EPOCH_SIZE];
     int epoch_count;
-    bool reused[ORACLE_EPOCHS]; /* begun before its disk was replaced: numbers may come again … */
-    uint64_t unique[ORACLE_EPOCHS][STREAM_COUNT]; /* … but those up to here, which all disks had */
+    /* Numbers up to here bear the same on all its disks; those behind may come again. */
+    uint64_t unique[ORACLE_EPOCHS][STREAM_COUNT];
     uint64_t backed_up[ORACLE_EPOCHS][STREAM_COUNT]; /* the last in the backup, while it is read */
-    bool may_begin_epoch;                            /* its disk was replaced */
+    bool damaged;                                    /* bytes of its disk were spoiled */
+    bool may_begin_epoch;                            /* its disk was replaced or spoiled */
+    bool at_centre[ORACLE_EPOCHS];                   /* the centre knows of it */
     struct journal_reader *readers[STREAM_COUNT];
     char reader_epoch[EPOCH_SIZE];
     struct known_map appended; /* as the edge's journal has it */
     /* What the central journal durably has, and what its loss records tell of. */
     struct intervals have[ORACLE_EPOCHS][STREAM_COUNT];
     struct intervals lost[ORACLE_EPOCHS][STREAM_COUNT];
-    /* What the edge's own loss records tell of. */
-    struct intervals told[ORACLE_EPOCHS][STREAM_COUNT];
     /* What lay where bytes of its disk were spoiled. */
     struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
     uint64_t headless[STREAM_COUNT]; /* serial of the open segment with a spoiled header; 0: none */

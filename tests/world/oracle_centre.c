@@ -55,8 +55,7 @@ static void check_loss_points(struct world *world, int index, int epoch,
 {
     const struct oracle_edge *edge = &world->oracle.edges[index];
     uint64_t count = recorded_in(edge, epoch, loss);
-    bool exact =
-        !edge->restores && !world->oracle.centre_restored && !world->edges[index].machine.damaged;
+    bool exact = !edge->restores && !world->oracle.centre_restored && !edge->damaged;
     if (exact ? loss->points != count : loss->points > edge->count)
         world_fail(world,
                    "%s tells that %llu samples were lost with %c %llu..%llu: there were %llu",
@@ -81,11 +80,18 @@ static void note_lost(struct oracle_edge *edge, int epoch, const struct record_l
         abort();
 }
 
-static void note_loss(struct world *world, int index, int epoch, const struct record *record)
+/* Of what is known already, one way or the other, a loss tells nothing. */
+static void note_loss(struct world *world, int index, const struct record *record)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
     const struct record_loss *loss = &record->loss;
-    /* Of what is known already, one way or the other, it tells nothing. */
+    int epoch = oracle_epoch(edge, loss->epoch[0] ? loss->epoch : record->head.epoch);
+    if (epoch < 0) {
+        world_fail(world, "%s tells of a loss in an epoch that never began",
+                   world->edges[index].name);
+        return;
+    }
+    edge->at_centre[epoch] = true;
     if (loss->first > loss->last ||
         intervals_contain_all(&edge->have[epoch][loss->of], loss->first, loss->last))
         return;
@@ -93,6 +99,16 @@ static void note_loss(struct world *world, int index, int epoch, const struct re
     edge->lost_points[epoch] += loss->points;
     note_lost(edge, epoch, loss);
     if (intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
+        abort();
+}
+
+/* What was recorded anew is there no hole any more where it was recorded first. */
+static void note_origin(struct oracle_edge *edge, const struct record *record)
+{
+    const struct record_was *was = &record->was;
+    int epoch = was->epoch[0] ? oracle_epoch(edge, was->epoch) : -1;
+    if (epoch >= 0 && edge->at_centre[epoch] && was->seq && !was->other &&
+        intervals_add(&edge->have[epoch][record->head.stream], was->seq, was->seq))
         abort();
 }
 
@@ -133,8 +149,10 @@ static void note_edge_record(struct world *world, int index, const struct record
                    known->crc != crc ? ", with two contents" : "");
     known->crc = crc;
     compare_with_edge(world, index, epoch, key, head, crc);
+    edge->at_centre[epoch] = true;
     if (head->kind == RECORD_LOSS)
-        note_loss(world, index, epoch, record);
+        note_loss(world, index, record);
+    note_origin(edge, record);
     if (head->kind == RECORD_DATA)
         edge->arrived[epoch] += record->sample_count;
     if (intervals_add(&edge->have[epoch][head->stream], head->seq, head->seq))

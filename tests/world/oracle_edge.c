@@ -84,6 +84,19 @@ static void spoil(struct oracle_edge *edge, int epoch, enum stream stream, uint6
 
 /* ---- what is durable ---- */
 
+/* A record that was recorded anew says where its samples were. */
+static void check_origin(struct world *world, int index, const struct truth *truth,
+                         enum stream stream, const struct record_was *was)
+{
+    int epoch = oracle_epoch(&world->oracle.edges[index], was->epoch);
+    for (unsigned i = 0; i < truth->place_count; i++)
+        if (truth->places[i].epoch == epoch && truth->places[i].seq == was->seq &&
+            truth->places[i].stream == stream)
+            return;
+    world_fail(world, "%s: a sample is recorded anew, and was not in %c %llu before",
+               world->edges[index].name, stream_letter(stream), (unsigned long long)was->seq);
+}
+
 static void note_place(struct world *world, int index, struct truth *truth,
                        const struct place *place, const struct sample *sample)
 {
@@ -166,9 +179,9 @@ static void check_drops(struct world *world, int index)
     }
 }
 
+/* A loss of an epoch that ended is told once more in the present one. */
 static void check_told(struct world *world, int index, int epoch, const struct record_loss *loss)
 {
-    struct intervals *told = &world->oracle.edges[index].told[epoch][loss->of];
     static const struct {
         const char *cause;
         enum site site;
@@ -182,12 +195,15 @@ static void check_told(struct world *world, int index, int epoch, const struct r
         return;
     }
     world->reached[causes[i].site]++;
-    if (causes[i].site == SITE_LOSS_SPACE)
-        check_space(world, index, loss);
-    else
+    if (loss->epoch[0])
+        epoch = oracle_epoch(&world->oracle.edges[index], loss->epoch);
+    if (epoch < 0)
+        world_fail(world, "%s tells of a loss in an epoch that never began",
+                   world->edges[index].name);
+    else if (causes[i].site != SITE_LOSS_SPACE)
         check_lost(world, index, epoch, loss);
-    if (intervals_add(told, loss->first, loss->last))
-        abort();
+    else if (!loss->epoch[0])
+        check_space(world, index, loss);
 }
 
 static void note_samples(struct world *world, int index, const struct place *place,
@@ -203,6 +219,8 @@ static void note_samples(struct world *world, int index, const struct place *pla
         check_told(world, index, place->epoch, &record.loss);
     for (size_t i = 0; i < record.sample_count && !world->failed; i++) {
         struct truth *truth = oracle_truth(&world->oracle, index, &record.samples[i].value);
+        if (truth && record.was.seq)
+            check_origin(world, index, truth, place->stream, &record.was);
         if (truth)
             note_place(world, index, truth, place, &record.samples[i]);
         else
@@ -300,7 +318,7 @@ void oracle_spoiled(struct world *world, int index, const char *path, uint64_t a
     uint64_t size;
     int fd;
     machine_look(&node->machine, &faults);
-    world->oracle.edges[index].may_begin_epoch = true;
+    world->oracle.edges[index].damaged = world->oracle.edges[index].may_begin_epoch = true;
     if (!segment_file_header(io, path, &header, &size) && !io->open(io->self, path, false, &fd)) {
         const char letter[] = {header.letter, '\0'};
         print_hex(header.epoch, SEGMENT_EPOCH_BYTES, epoch_text);

@@ -122,20 +122,6 @@ static bool on_ledger(const struct oracle_edge *edge, const struct truth *truth)
     return false;
 }
 
-/* Dropped or damaged in an epoch that ended, with its disk's older numbers, before the centre heard
- * of it: the record of that loss ends with the epoch. */
-static bool was_told(const struct oracle_edge *edge, const struct truth *truth)
-{
-    for (unsigned i = 0; i < truth->place_count; i++) {
-        const struct place *place = &truth->places[i];
-        if (edge->reused[place->epoch] &&
-            (intervals_contain(&edge->told[place->epoch][place->stream], place->seq) ||
-             intervals_contain(&edge->spoiled[place->epoch][place->stream], place->seq)))
-            return true;
-    }
-    return false;
-}
-
 /* Not yet to be expected: of the last seconds, still with the edge. */
 static bool is_young(const struct world *world, const struct truth *truth)
 {
@@ -171,8 +157,7 @@ static void check_edge_books(struct world *world, int index)
         if (!truth->place_count) {
             unaccounted++;
             last_us = truth->put_us;
-        } else if (!truth->excused && !on_ledger(edge, truth) && !was_told(edge, truth) &&
-                   !is_freed(world, index, truth))
+        } else if (!truth->excused && !on_ledger(edge, truth) && !is_freed(world, index, truth))
             world_fail(world,
                        "%s: the sample read at %.1f s, recorded as %c %llu (epoch %d of %d), is "
                        "neither stored nor on the ledger",

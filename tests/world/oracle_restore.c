@@ -72,6 +72,7 @@ static void forget_edge(struct world *world, int index)
             edge->truth[i].forgotten || at_centre(world, index, &edge->truth[i]);
     for (int e = 0; e < ORACLE_EPOCHS; e++) {
         edge->arrived[e] = edge->lost_points[e] = 0;
+        edge->at_centre[e] = false;
         for (int s = 0; s < STREAM_COUNT; s++) {
             intervals_clear(&edge->have[e][s]);
             intervals_clear(&edge->lost[e][s]);
@@ -145,12 +146,10 @@ static void restore_edge(struct world *world, int index)
     oracle_forget(&edge->appended);
     memset(edge->backed_up, 0, sizeof(edge->backed_up));
     scan_backup(&scan, visit_edge);
-    for (int e = 0; e < edge->epoch_count; e++) {
-        edge->reused[e] = true;
+    for (int e = 0; e < edge->epoch_count; e++)
         for (int s = 0; s < STREAM_COUNT; s++)
             if (edge->backed_up[e][s] < edge->unique[e][s])
                 edge->unique[e][s] = edge->backed_up[e][s];
-    }
     for (size_t i = 0; i < edge->count; i++) {
         struct truth *truth = &edge->truth[i];
         bool there = truth->life == edge->restores || at_centre(world, index, truth);

@@ -161,6 +161,43 @@ static void a_broken_copy_of_a_received_record_is_no_loss(void **state)
     sources_release(&sources);
 }
 
+/* An epoch ended with holes; what fills them comes in the next one, under new numbers. */
+static void what_is_recorded_anew_closes_the_hole_where_it_was_first(void **state)
+{
+    (void)state;
+    struct sources sources;
+    struct record again = {.head = head_of(RECORD_DATA, STREAM_C, 1),
+                           .was = {.epoch = EPOCH, .seq = 2},
+                           .sample_count = 4,
+                           .total = 4};
+    struct record loss = {
+        .head = head_of(RECORD_LOSS, STREAM_A, 1),
+        .loss = {
+            .of = STREAM_C, .first = 3, .last = 3, .points = 7, .cause = "damage", .epoch = EPOCH}};
+    memset(again.head.epoch, 'a', EPOCH_SIZE - 1);
+    memset(loss.head.epoch, 'a', EPOCH_SIZE - 1);
+    sources_init(&sources);
+    assert_int_equal(book_data(&sources, 1, 10, 10), 0);
+    assert_int_equal(book_data(&sources, 4, 10, 31), 0);
+    assert_int_equal(sources_book(&sources, "e1", &again, "{}", 2), 0);
+    assert_int_equal(sources_book(&sources, "e1", &loss, "{}", 2), 0);
+    const struct source_epoch *epoch = epoch_of(&sources);
+    assert_int_equal(intervals_through(&epoch->received[STREAM_C]), 4);
+    assert_int_equal(epoch->points, 20); /* the samples count where they came */
+    assert_int_equal(epoch->lost_points, 7);
+    const struct source_epoch *next =
+        source_find_epoch(sources_find(&sources, "e1"), again.head.epoch);
+    assert_int_equal(next->points, 4);
+    assert_int_equal(next->lost_points, 0);
+
+    /* A number that may have stood for another record closes no hole. */
+    again.head.seq = 2;
+    again.was = (struct record_was){.epoch = EPOCH, .seq = 6, .other = true};
+    assert_int_equal(sources_book(&sources, "e1", &again, "{}", 2), 0);
+    assert_false(intervals_contain(&epoch_of(&sources)->received[STREAM_C], 6));
+    sources_release(&sources);
+}
+
 static void sources_beyond_the_bound_are_refused_and_the_known_go_on(void **state)
 {
     (void)state;
@@ -278,6 +315,7 @@ int main(void)
         cmocka_unit_test(losses_that_touch_become_one),
         cmocka_unit_test(a_dead_letter_that_comes_again_is_one_loss),
         cmocka_unit_test(a_broken_copy_of_a_received_record_is_no_loss),
+        cmocka_unit_test(what_is_recorded_anew_closes_the_hole_where_it_was_first),
         cmocka_unit_test(sources_beyond_the_bound_are_refused_and_the_known_go_on),
         cmocka_unit_test(what_is_saved_is_restored_whatever_the_books_hold),
         cmocka_unit_test(a_state_that_cannot_be_read_is_refused_and_leaves_nothing),

@@ -536,18 +536,36 @@ static void a_disk_that_takes_nothing_for_a_while_costs_nothing(void **state)
 
 /* ---- a new epoch ---- */
 
-/* The values of all data records of a stream, asserted to be first … last, each once. */
-static void check_values(struct edge_bed *bed, enum stream stream, int first, int last)
+#define VALUES 64
+
+/* The values of all data records of a stream, asserted to be first … last, each once; `in_order`
+ * unless some had to be recorded again behind others. */
+static void check_set(struct edge_bed *bed, enum stream stream, int first, int last, bool in_order)
 {
-    int next = first;
-    for (uint64_t seq = 1; seq <= durable(bed, stream); seq++) {
-        struct record record;
-        edge_bed_record(bed, stream, seq, &record);
-        for (size_t i = 0; i < record.sample_count; i++, next++)
-            assert_int_equal((int)record.samples[i].value.number, next);
+    struct journal_reader *reader;
+    struct journal_frame frame;
+    struct record record;
+    unsigned seen[VALUES] = {0};
+    int count = 0;
+    assert_int_equal(journal_reader_open(bed->journal, (int)stream, 1, &reader), 0);
+    while (!journal_reader_next(reader, &frame, NULL)) {
+        assert_int_equal(record_parse(frame.payload, frame.len, &record, &bed->message), 0);
+        for (size_t i = 0; i < record.sample_count; i++, count++) {
+            int value = (int)record.samples[i].value.number;
+            assert_in_range(value, first, last);
+            assert_int_equal(seen[value]++, 0);
+            if (in_order)
+                assert_int_equal(value, first + count);
+        }
         record_release(&record);
     }
-    assert_int_equal(next, last + 1);
+    journal_reader_close(reader);
+    assert_int_equal(count, last - first + 1);
+}
+
+static void check_values(struct edge_bed *bed, enum stream stream, int first, int last)
+{
+    check_set(bed, stream, first, last, true);
 }
 
 static void put_values(struct edge_bed *bed, int first, int last)
@@ -630,6 +648,95 @@ static void a_new_epoch_records_this_run_anew_and_nothing_twice(void **state)
     edge_bed_release(&bed);
 }
 
+/* The same disk as it was once, in the place of what it became since: what its second life recorded
+ * after its last word with the centre may stand there under the same numbers. */
+static void a_disk_that_went_back_owes_all_it_recorded_since_over_restarts(void **state)
+{
+    (void)state;
+    struct edge_bed bed;
+    edge_bed_init(&bed, 3, false);
+    edge_bed_open(&bed);
+    put_values(&bed, 1, 5);
+    journal_vouch(bed.journal);
+    receive(&bed, STREAM_C, 5);
+    receive(&bed, STREAM_S, 5);
+    for (int run = 0; run < 2; run++) { /* two starts before the centre is seen again */
+        edge_bed_close(&bed);
+        edge_bed_open(&bed);
+        put_values(&bed, 6 + 2 * run, 7 + 2 * run);
+    }
+    assert_int_equal(journal_trusted(bed.journal, STREAM_C), 5);
+    assert_int_equal(recorder_new_epoch(bed.recorder, bed.now, &bed.message), 0);
+    check_values(&bed, STREAM_C, 6, 9);
+    struct record record;
+    edge_bed_record(&bed, STREAM_C, 1, &record);
+    assert_true(record.was.other);
+    assert_int_equal(record.was.seq, 6);
+    record_release(&record);
+    edge_bed_release(&bed);
+}
+
+/* The power goes at every use of the disk in turn, until none is left to cut. */
+static void a_new_epoch_that_is_cut_off_anywhere_loses_nothing_and_doubles_nothing(void **state)
+{
+    (void)state;
+    bool whole = false;
+    for (uint64_t at = 1; !whole; at++) {
+        struct edge_bed bed;
+        char before[EPOCH_SIZE];
+        edge_bed_init(&bed, at, false);
+        edge_bed_open(&bed);
+        put_values(&bed, 1, 20);
+        receive(&bed, STREAM_C, 3);
+        memcpy(before, journal_epoch(bed.journal), sizeof(before));
+        bed.disk.dead_at = bed.disk.ops + at;
+        whole = !recorder_new_epoch(bed.recorder, bed.now, &bed.message) && !bed.disk.dead;
+        bed.disk.dead_at = 0;
+        if (!whole) {
+            edge_bed_crash(&bed, at % 2);
+            edge_bed_open(&bed);
+            if (strlen(status_of(&bed).error_text))
+                fail_msg("%s", status_of(&bed).error_text);
+        }
+        char owed[EPOCH_SIZE];
+        assert_false(journal_old_epoch(bed.journal, owed));
+        bool began = strcmp(journal_epoch(bed.journal), before) != 0;
+        /* Of a write that was cut off some frames may stand: the others come again, behind them. */
+        check_set(&bed, STREAM_C, began ? 4 : 1, 20, false);
+        check_set(&bed, STREAM_S, 1, 20, false);
+        edge_bed_release(&bed);
+        assert_true(at < 1000);
+    }
+}
+
+static void a_loss_that_was_owed_is_told_of_the_epoch_it_was_in(void **state)
+{
+    (void)state;
+    struct edge_bed bed;
+    struct record record;
+    char before[EPOCH_SIZE];
+    edge_bed_init(&bed, 5, false);
+    edge_bed_open(&bed);
+    put_values(&bed, 1, 3);
+    edge_bed_crash(&bed, true); /* what was reserved is told as a loss by the next start */
+    edge_bed_open(&bed);
+    assert_true(bed.report.loss_count > 0);
+    memcpy(before, journal_epoch(bed.journal), sizeof(before));
+    assert_int_equal(recorder_new_epoch(bed.recorder, bed.now, &bed.message), 0);
+    size_t told = 0;
+    for (uint64_t seq = 1; seq <= durable(&bed, STREAM_A); seq++) {
+        edge_bed_record(&bed, STREAM_A, seq, &record);
+        if (record.head.kind == RECORD_LOSS) {
+            assert_string_equal(record.loss.epoch, before);
+            assert_string_equal(record.loss.cause, "restart");
+            told++;
+        }
+        record_release(&record);
+    }
+    assert_int_equal(told, bed.report.loss_count);
+    edge_bed_release(&bed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -653,6 +760,9 @@ int main(void)
         cmocka_unit_test(a_disk_that_takes_nothing_for_a_while_costs_nothing),
         cmocka_unit_test(a_new_epoch_records_anew_what_earlier_runs_have_without_a_receipt),
         cmocka_unit_test(a_new_epoch_records_this_run_anew_and_nothing_twice),
+        cmocka_unit_test(a_disk_that_went_back_owes_all_it_recorded_since_over_restarts),
+        cmocka_unit_test(a_new_epoch_that_is_cut_off_anywhere_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(a_loss_that_was_owed_is_told_of_the_epoch_it_was_in),
     };
     return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
 }

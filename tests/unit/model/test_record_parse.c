@@ -574,6 +574,79 @@ static void a_head_stands_without_its_rest(void **state)
     assert_true(head.seq == 7 && head.kind == RECORD_DATA && head.t0_ms == 1000);
 }
 
+static void a_record_written_again_keeps_what_it_says_and_tells_where_it_was(void **state)
+{
+    const char *text = "{\"v\":1,\"later\":{\"a\":[1,\"\\u00e9\"]},\"kind\":\"data\","
+                       "\"epoch\":\"00000000000000000000000000000001\",\"stream\":\"c\",\"seq\":7,"
+                       "\"birth\":\"0123456789abcdef\",\"boot\":\"b\",\"mono\":5,\"sync\":true,"
+                       "\"t0\":1000,\"id\":[3],\"val\":[61.80],\"total\":99}";
+    const char *expected =
+        "{\"v\":1,\"kind\":\"data\",\"epoch\":\"00000000000000000000000000000002\","
+        "\"stream\":\"c\",\"seq\":2,\"birth\":\"fedcba9876543210\",\"boot\":\"b\",\"mono\":5,"
+        "\"sync\":true,\"t0\":1000,\"was_epoch\":\"00000000000000000000000000000001\","
+        "\"was_seq\":7,\"was_other\":true,\"later\":{\"a\":[1,\"\\u00e9\"]},\"id\":[3],"
+        "\"val\":[61.80],\"total\":4}";
+    struct record_was was = {"00000000000000000000000000000001", 7, true};
+    struct record_head head;
+    struct record record;
+    struct buffer out;
+
+    (void)state;
+    buffer_init(&out, RECORD_MAX_BYTES);
+    assert_int_equal(record_parse_head(text, strlen(text), &head, NULL), 0);
+    memcpy(head.epoch, "00000000000000000000000000000002", EPOCH_SIZE);
+    head.seq = 2;
+    assert_int_equal(
+        record_write_again(&out, text, strlen(text), &head, "fedcba9876543210", 4, &was, NULL), 0);
+    assert_string_equal(buffer_text(&out), expected);
+    assert_int_equal(record_parse(out.data, out.len, &record, NULL), 0);
+    assert_string_equal(record.was.epoch, was.epoch);
+    assert_int_equal(record.was.seq, 7);
+    assert_true(record.was.other);
+    record_release(&record);
+    buffer_clear(&out);
+    assert_int_equal(
+        record_write_again(&out, text, strlen(text) - 1, &head, "fedcba9876543210", 4, &was, NULL),
+        ERR_INVALID);
+    buffer_release(&out);
+}
+
+static void a_loss_written_again_names_the_epoch_of_its_sequences(void **state)
+{
+    struct record_head head = {.kind = RECORD_LOSS,
+                               .epoch = "00000000000000000000000000000001",
+                               .stream = STREAM_A,
+                               .seq = 3,
+                               .boot = "b"};
+    struct record_loss loss = {STREAM_T, 5, 9, 1000, 2000, 123, "space", ""};
+    struct record_was was = {"00000000000000000000000000000001", 3, false};
+    struct buffer first, again;
+    struct record record;
+
+    (void)state;
+    buffer_init(&first, RECORD_MAX_BYTES);
+    buffer_init(&again, RECORD_MAX_BYTES);
+    record_write_loss(&first, &head, &loss);
+    memcpy(head.epoch, "00000000000000000000000000000002", EPOCH_SIZE);
+    assert_int_equal(record_write_again(&again, first.data, first.len, &head, NULL, 0, &was, NULL),
+                     0);
+    assert_int_equal(record_parse(again.data, again.len, &record, NULL), 0);
+    assert_string_equal(record.loss.epoch, was.epoch);
+    assert_int_equal(record.loss.points, 123);
+
+    /* Once more: they are still of the first. */
+    memcpy(head.epoch, "00000000000000000000000000000003", EPOCH_SIZE);
+    memcpy(was.epoch, "00000000000000000000000000000002", EPOCH_SIZE);
+    buffer_clear(&first);
+    assert_int_equal(record_write_again(&first, again.data, again.len, &head, NULL, 0, &was, NULL),
+                     0);
+    assert_int_equal(record_parse(first.data, first.len, &record, NULL), 0);
+    assert_string_equal(record.loss.epoch, "00000000000000000000000000000001");
+    assert_string_equal(record.was.epoch, "00000000000000000000000000000002");
+    buffer_release(&first);
+    buffer_release(&again);
+}
+
 static void bounds_of_size_hold(void **state)
 {
     char *text = malloc(RECORD_MAX_BYTES + 2);
@@ -620,6 +693,8 @@ int main(void)
         cmocka_unit_test(a_loss_of_nothing_known_is_read),
         cmocka_unit_test(what_breaks_the_contract_is_refused_by_name),
         cmocka_unit_test(a_head_stands_without_its_rest),
+        cmocka_unit_test(a_record_written_again_keeps_what_it_says_and_tells_where_it_was),
+        cmocka_unit_test(a_loss_written_again_names_the_epoch_of_its_sequences),
         cmocka_unit_test(bounds_of_size_hold),
     };
 
