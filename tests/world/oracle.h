@@ -68,6 +68,7 @@ struct oracle_edge {
     /* What lay where bytes of its disk were spoiled. */
     struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
     uint64_t headless[STREAM_COUNT]; /* serial of the open segment with a spoiled header; 0: none */
+    bool marks_spoiled; /* it may tell again of what it dropped, as damage: booked once */
     unsigned restores;
     size_t first_pending;  /* all before it are recorded, refused or lost */
     uint64_t said_refused; /* samples, by recorders that are gone */

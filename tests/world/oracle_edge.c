@@ -90,6 +90,7 @@ static void check_damage(struct world *world, int index, int epoch, const struct
     for (uint64_t seq = loss->first; seq <= loss->last && !world->failed; seq++) {
         if (intervals_contain(&edge->spoiled[epoch][loss->of], seq) ||
             intervals_contain(&edge->have[epoch][loss->of], seq) || edge->reused[epoch] ||
+            (edge->marks_spoiled && intervals_contain(&edge->told[epoch][loss->of], seq)) ||
             !oracle_find(&edge->appended, oracle_key(index, epoch, loss->of, seq)))
             continue;
         world_fail(world, "%s tells of damage to %c %llu..%llu, and %llu was never spoiled",
