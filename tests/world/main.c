@@ -174,7 +174,7 @@ static bool explain(const struct plan *plan)
     bool well = world_run(world, plan);
     printf("seed %" PRIu64 ", %zu faults:\n", plan->seed, plan->count);
     plan_print(plan, stdout);
-    for (int site = SITE_DROPPED; site < SITE_COUNT; site++)
+    for (int site = 0; site < SITE_COUNT; site++)
         if (world->reached[site])
             printf("  %-32s %" PRIu64 "\n", site_name(site), world->reached[site]);
     if (well)

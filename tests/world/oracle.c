@@ -19,6 +19,7 @@ void oracle_init(struct oracle *oracle)
             for (int s = 0; s < STREAM_COUNT; s++) {
                 intervals_init(&edge->have[e][s], RANGES_MAX);
                 intervals_init(&edge->lost[e][s], RANGES_MAX);
+                intervals_init(&edge->dropped[e][s], RANGES_MAX);
                 intervals_init(&edge->spoiled[e][s], RANGES_MAX);
                 edge->unique[e][s] = UINT64_MAX;
             }
@@ -33,6 +34,7 @@ void oracle_release(struct oracle *oracle)
             for (int s = 0; s < STREAM_COUNT; s++) {
                 intervals_release(&edge->have[e][s]);
                 intervals_release(&edge->lost[e][s]);
+                intervals_release(&edge->dropped[e][s]);
                 intervals_release(&edge->spoiled[e][s]);
             }
         free(edge->truth);
@@ -66,6 +68,13 @@ struct truth *oracle_truth(struct oracle *oracle, int edge, const struct value *
     return value->kind == VALUE_DOUBLE && index < oracle->edges[edge].count
                ? &oracle->edges[edge].truth[index]
                : NULL;
+}
+
+bool oracle_is_plain(const struct world *world, int index)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    return !edge->restores && !edge->damaged && !edge->marks_spoiled &&
+           !world->oracle.centre_restored;
 }
 
 /* ---- maps ---- */

@@ -75,9 +75,12 @@ struct oracle_edge {
     /* What the central journal durably has, and what its loss records tell of. */
     struct intervals have[ORACLE_EPOCHS][STREAM_COUNT];
     struct intervals lost[ORACLE_EPOCHS][STREAM_COUNT];
+    /* What its own losses for space tell of. */
+    struct intervals dropped[ORACLE_EPOCHS][STREAM_COUNT];
     /* What lay where bytes of its disk were spoiled. */
     struct intervals spoiled[ORACLE_EPOCHS][STREAM_COUNT];
     uint64_t headless[STREAM_COUNT]; /* serial of the open segment with a spoiled header; 0: none */
+    bool marks_spoiled; /* it may tell again of what it dropped, as damage: booked once */
     unsigned restores;
     /* Segments whose loss was told and which must be gone with the next step. */
     struct oracle_drop {
@@ -191,6 +194,8 @@ uint64_t oracle_position_key(uint64_t position);
 struct known *oracle_know(struct known_map *map, uint64_t key);
 const struct known *oracle_find(const struct known_map *map, uint64_t key);
 void oracle_forget(struct known_map *map);
+/* No disk of the edge was spoiled or replaced, and the centre's was not either. */
+bool oracle_is_plain(const struct world *world, int index);
 /* The sample that a value stands for; NULL: none of ours. */
 struct truth *oracle_truth(struct oracle *oracle, int edge, const struct value *value);
 int oracle_edge_of(const char *name);

@@ -85,8 +85,7 @@ static void check_epoch(struct world *world, int index, int epoch)
     compare(world, index, "points", books->points, edge->arrived[epoch], edge->arrived[epoch]);
     compare(world, index, "lost points", books->lost_points, edge->lost_points[epoch],
             edge->lost_points[epoch]);
-    bool exact = !edge->restores && !world->oracle.centre_restored && !edge->damaged;
-    if (exact)
+    if (oracle_is_plain(world, index))
         check_exactly(world, index, epoch, books);
 }
 

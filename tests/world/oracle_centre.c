@@ -55,7 +55,7 @@ static void check_loss_points(struct world *world, int index, int epoch,
 {
     const struct oracle_edge *edge = &world->oracle.edges[index];
     uint64_t count = recorded_in(edge, epoch, loss);
-    bool exact = !edge->restores && !world->oracle.centre_restored && !edge->damaged;
+    bool exact = oracle_is_plain(world, index);
     if (exact ? loss->points != count : loss->points > edge->count)
         world_fail(world,
                    "%s tells that %llu samples were lost with %c %llu..%llu: there were %llu",

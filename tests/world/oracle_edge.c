@@ -132,6 +132,7 @@ static void check_lost(struct world *world, int index, int epoch, const struct r
     for (uint64_t seq = loss->first; seq <= loss->last && !world->failed; seq++) {
         if (intervals_contain(&edge->spoiled[epoch][loss->of], seq) ||
             intervals_contain(&edge->have[epoch][loss->of], seq) ||
+            (edge->marks_spoiled && intervals_contain(&edge->dropped[epoch][loss->of], seq)) ||
             !oracle_find(&edge->appended, oracle_key(index, epoch, loss->of, seq)))
             continue;
         world_fail(world, "%s tells of %s to %c %llu..%llu, and %llu was never spoiled",
@@ -147,8 +148,11 @@ static void check_space(struct world *world, int index, const struct record_loss
     struct oracle_edge *edge = &world->oracle.edges[index];
     const struct edge_node *node = &world->edges[index];
     const struct sim_disk *disk = &node->machine.disk;
+    int epoch = oracle_epoch(edge, edge->reader_epoch);
     uint64_t bytes, received;
-    if (edge->opening || loss->first > loss->last)
+    if (intervals_add(&edge->dropped[epoch][loss->of], loss->first, loss->last))
+        abort();
+    if (edge->opening)
         return; /* what became of it shows in the books */
     journal_bytes(node->journal, &bytes, &received);
     if (!disk->capacity && (!node->limit_bytes || bytes + FULL_BYTES < node->limit_bytes))
@@ -202,7 +206,7 @@ static void check_told(struct world *world, int index, int epoch, const struct r
                    world->edges[index].name);
     else if (causes[i].site != SITE_LOSS_SPACE)
         check_lost(world, index, epoch, loss);
-    else if (!loss->epoch[0])
+    else if (!loss->epoch[0] && loss->first <= loss->last)
         check_space(world, index, loss);
 }
 

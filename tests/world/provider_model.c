@@ -57,16 +57,23 @@ int http_exchange(struct http_client *client, const struct http_exchange_request
                   struct http_exchange_reply *ret_reply, struct message *message)
 {
     (void)client;
-    there->asked++;
-    if (there->mode == PROVIDER_TIMES_OUT || there->mode == PROVIDER_HALF) {
-        there->refused++;
+    there->asked[there->mode]++;
+    switch (there->mode) {
+    case PROVIDER_TIMES_OUT:
         there->slow = true;
         return message_set(message, ERR_TIMEOUT, "no answer in time");
+    case PROVIDER_HALF:
+        remember(there, request->body, request->len, false);
+        return message_set(message, ERR_CLOSED, "the connection ended before the answer");
+    case PROVIDER_500:
+        ret_reply->status = 500;
+        return 0;
+    case PROVIDER_WELL:
+    case PROVIDER_FORGETS:
+    case PROVIDER_MODE_COUNT:
+        break;
     }
-    ret_reply->status = there->mode == PROVIDER_500 ? 500 : 200;
-    if (there->mode == PROVIDER_500)
-        there->refused++;
-    else
-        remember(there, request->body, request->len, true);
+    ret_reply->status = 200;
+    remember(there, request->body, request->len, true);
     return 0;
 }

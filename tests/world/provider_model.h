@@ -1,6 +1,7 @@
 /*
  * The provider behind the webhook: stands in for net/http_client.c at linking. It takes
- * notifications, or times out, answers 500, or says 200 and forgets; what it took is remembered.
+ * notifications, or times out, breaks off, answers 500, or says 200 and forgets; what it took is
+ * remembered.
  */
 #ifndef TESTS_WORLD_PROVIDER_MODEL_H
 #define TESTS_WORLD_PROVIDER_MODEL_H
@@ -12,9 +13,10 @@
 enum provider_mode {
     PROVIDER_WELL,
     PROVIDER_TIMES_OUT, /* nobody answers */
-    PROVIDER_HALF,      /* it takes the notification and its answer is lost */
+    PROVIDER_HALF,      /* it takes the notification, and the connection ends before its answer */
     PROVIDER_500,
     PROVIDER_FORGETS, /* 200, and the notification goes nowhere: not ours to find out */
+    PROVIDER_MODE_COUNT,
 };
 
 struct taken {
@@ -27,7 +29,7 @@ struct provider {
     enum provider_mode mode;
     struct taken *taken; /* in the order in which it came */
     size_t taken_count;
-    uint64_t asked, refused;
+    uint64_t asked[PROVIDER_MODE_COUNT]; /* as it was then */
     bool slow; /* since it was looked at last, an exchange took all of its time */
 };
 
