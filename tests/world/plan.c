@@ -136,6 +136,8 @@ static void add_random(struct plan *plan, uint64_t *seed)
     if (event.kind == FAULT_MARKS_FLIP || event.kind == FAULT_CLOCK_LOST)
         event.node %= WORLD_EDGES;
     bool within = event.kind == FAULT_KILL_WITHIN || event.kind == FAULT_CUT_WITHIN;
+    if (within && event.value / 1024 % 4 == 0) /* where most can go wrong */
+        event.value += AT_UNLINK - event.value % 8;
     if (within && event.value % 8 == AT_UNLINK)
         add_full(plan, seed, &event);
     if (event.kind == FAULT_BACKUP)
