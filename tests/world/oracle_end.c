@@ -65,9 +65,7 @@ static void note_row(struct world *world, int index, int point, const struct his
         memcmp(&truth->sample.value.number, &row->value.number, sizeof(double)) != 0)
         world_fail(world, "%s: the history has a sample that was never read",
                    world->edges[index].points[point].id);
-    /* A backup of a disk that had been restored itself holds what was recorded anew since, and only
-     * the disk that it replaced knew that. */
-    else if (++truth->stored > (world->oracle.edges[index].restores > 1 ? 2 : 1))
+    else if (++truth->stored > 1)
         world_fail(world, "%s: a sample is in the history twice",
                    world->edges[index].points[point].id);
 }
