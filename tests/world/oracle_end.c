@@ -126,7 +126,8 @@ static bool is_young(const struct world *world, const struct truth *truth)
     return world->now_us - truth->put_us < 60 * (int64_t)US_PER_S;
 }
 
-/* A centre that was restored asks again; what it had, the edge may have freed by then. */
+/* A centre that was restored asks again; what it had, the edge may have freed by then, or have lost
+ * with an older disk. */
 static bool is_freed(const struct world *world, int index, const struct truth *truth)
 {
     const struct edge_node *node = &world->edges[index];
@@ -136,6 +137,7 @@ static bool is_freed(const struct world *world, int index, const struct truth *t
         const struct place *place = &truth->places[i];
         if (strcmp(world->oracle.edges[index].epochs[place->epoch], journal_epoch(node->journal)) ==
                 0 &&
+            place->life == world->oracle.edges[index].restores &&
             place->seq >= journal_first(node->journal, (int)place->stream))
             return false;
     }
