@@ -84,14 +84,14 @@ static bool is_state(const char *topic)
     return len > 6 && strcmp(topic + len - 6, "/state") == 0;
 }
 
-/* On its way: `letter` tells client, leg and kind. */
-static void add(struct broker *broker, struct broker_letter letter, const char *topic,
+/* On its way, where there is room: `letter` tells client, leg and kind. */
+static bool add(struct broker *broker, struct broker_letter letter, const char *topic,
                 const void *payload, size_t len)
 {
     struct broker_client *client = &broker->clients[letter.client];
     bool up = letter.up;
     if (broker->letter_count == BROKER_LETTERS)
-        return;
+        return false;
     broker->slowed += broker->delay_us > DELAY_US;
     letter.order = broker->order++;
     letter.session = client->session;
@@ -115,6 +115,7 @@ static void add(struct broker *broker, struct broker_letter letter, const char *
     letter.payload[len] = '\0';
     client->under_way += up;
     push(broker, &letter);
+    return true;
 }
 
 /* One leg of a letter's way: it may be lost, or go twice. */
@@ -127,10 +128,8 @@ static void carry(struct broker *broker, int index, bool up, const char *topic, 
     }
     struct broker_letter letter = {.client = index, .up = up, .retained = retained};
     add(broker, letter, topic, payload, len);
-    if (!is_state(topic) && one_in(broker, broker->double_one_in)) {
-        broker->doubled++;
-        add(broker, letter, topic, payload, len);
-    }
+    if (!is_state(topic) && one_in(broker, broker->double_one_in))
+        broker->doubled += add(broker, letter, topic, payload, len);
 }
 
 int broker_publish(struct broker *broker, int index, const char *topic, const void *payload,

@@ -40,6 +40,8 @@ struct truth {
     bool memory;    /* a crash took it before it was durable */
     bool excused;   /* it was only on a disk that was replaced by an older one */
     bool forgotten; /* the centre had it, or had been told that it is lost, and was restored */
+    bool doubtful;  /* in a backup of a disk that had not met the centre since its start: the copy
+                       cannot know what its original sent, and may have it recorded again */
     unsigned life;  /* of the edge's disk, the last that began with it: `restores` */
     struct place places[ORACLE_PLACES];
     unsigned place_count;

@@ -65,7 +65,7 @@ static void note_row(struct world *world, int index, int point, const struct his
         memcmp(&truth->sample.value.number, &row->value.number, sizeof(double)) != 0)
         world_fail(world, "%s: the history has a sample that was never read",
                    world->edges[index].points[point].id);
-    else if (++truth->stored > 1)
+    else if (++truth->stored > 1 + (unsigned)truth->doubtful)
         world_fail(world, "%s: a sample is in the history twice",
                    world->edges[index].points[point].id);
 }

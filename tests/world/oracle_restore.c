@@ -1,9 +1,11 @@
 #include "base/numbers.h"
 #include "model/record.h"
+#include "store/journal_meta.h"
 #include "store/segment_file.h"
 #include "tests/world/oracle.h"
 #include "tests/world/world.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -14,6 +16,7 @@
 struct scan {
     struct world *world;
     int node;
+    const struct journal_meta *marks; /* of an edge's backup */
 };
 
 typedef void scan_visit(const struct scan *scan, const char *epoch, enum stream stream,
@@ -101,7 +104,7 @@ static void visit_central(const struct scan *scan, const char *epoch, enum strea
 static void restore_centre(struct world *world)
 {
     struct oracle *oracle = &world->oracle;
-    struct scan scan = {world, NODE_CENTRE};
+    struct scan scan = {world, NODE_CENTRE, NULL};
     oracle->position = oracle->restored_to = 0;
     oracle->centre_restored = true;
     oracle_forget(&oracle->journaled);
@@ -130,8 +133,11 @@ static void visit_edge(const struct scan *scan, const char *epoch_name, enum str
     for (size_t i = 0; i < record.sample_count; i++) {
         struct truth *truth =
             oracle_truth(&scan->world->oracle, scan->node, &record.samples[i].value);
-        if (truth)
-            truth->life = edge->restores;
+        if (!truth)
+            continue;
+        truth->life = edge->restores;
+        truth->doubtful = truth->doubtful || (!scan->marks->vouched &&
+                                              frame->seq > scan->marks->streams[stream].trusted);
     }
     record_release(&record);
 }
@@ -139,13 +145,21 @@ static void visit_edge(const struct scan *scan, const char *epoch_name, enum str
 static void restore_edge(struct world *world, int index)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
-    struct scan scan = {world, index};
+    struct journal_meta marks;
+    enum meta_state state;
+    char path[FILE_PATH_SIZE];
+    struct scan scan = {world, index, &marks};
     oracle_centre_look(world);
+    journal_meta_init(&marks);
+    segment_path(world->edges[index].folder, META_FILE, path);
+    if (journal_meta_read(&world_machine(world, index)->backup.io, path, &marks, &state))
+        abort();
     edge->restores++;
     edge->may_begin_epoch = true;
     oracle_forget(&edge->appended);
     memset(edge->backed_up, 0, sizeof(edge->backed_up));
     scan_backup(&scan, visit_edge);
+    journal_meta_release(&marks);
     for (int e = 0; e < edge->epoch_count; e++)
         for (int s = 0; s < STREAM_COUNT; s++)
             if (edge->backed_up[e][s] < edge->unique[e][s])

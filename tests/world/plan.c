@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 #define FIRST_US  (60 * (int64_t)US_PER_S)
-#define EVENTS    14 /* at most, beside what belongs to one of them */
+#define EVENTS    16 /* at most, beside what belongs to one of them */
 #define AT_UNLINK 1  /* of an event's value: crash_within (faults.c) */
 
 static const char *const names[SITE_COUNT] = {
@@ -111,20 +111,32 @@ static void add_damage(struct plan *plan, uint64_t *seed, struct fault_event *ev
         add_event(plan, &offline);
 }
 
-/* An edge that unlinks: its journal is full, and some of what goes the centre never had. */
+/* An edge that unlinks: its journal is full, and some of what goes the centre never had. Early, for
+ * that takes its time. */
 static void add_full(struct plan *plan, uint64_t *seed, struct fault_event *event)
 {
+    event->node = 0;
+    event->value = event->value / 8 * 8 + AT_UNLINK;
+    event->at_us = FIRST_US + seconds(seed, 0, 300);
     struct fault_event offline = *event;
-    event->node = offline.node = 0;
     offline.kind = FAULT_OFFLINE;
     offline.for_us = seconds(seed, 1500, 2400);
     add_event(plan, &offline);
 }
 
+/* Of all alike, but for those that must also strike where little is to be struck. */
+static enum fault_kind pick_kind(uint64_t *seed)
+{
+    static const enum fault_kind often[] = {FAULT_KILL_WITHIN, FAULT_CUT_WITHIN, FAULT_STALE_BLOCK,
+                                            FAULT_STALE_BLOCK};
+    uint32_t n = sim_below(seed, FAULT_KIND_COUNT + sizeof(often) / sizeof(often[0]));
+    return n < FAULT_KIND_COUNT ? (enum fault_kind)n : often[n - FAULT_KIND_COUNT];
+}
+
 static void add_random(struct plan *plan, uint64_t *seed)
 {
     struct fault_event event = {
-        .kind = (enum fault_kind)sim_below(seed, FAULT_KIND_COUNT),
+        .kind = pick_kind(seed),
         .node = (int)sim_below(seed, NODE_COUNT),
         .at_us = FIRST_US +
                  seconds(seed, 0, (uint32_t)((WORLD_US - QUIET_US - 2 * FIRST_US) / US_PER_S)),
@@ -136,9 +148,7 @@ static void add_random(struct plan *plan, uint64_t *seed)
     if (event.kind == FAULT_MARKS_FLIP || event.kind == FAULT_CLOCK_LOST)
         event.node %= WORLD_EDGES;
     bool within = event.kind == FAULT_KILL_WITHIN || event.kind == FAULT_CUT_WITHIN;
-    if (within && event.value / 1024 % 4 == 0) /* where most can go wrong */
-        event.value += AT_UNLINK - event.value % 8;
-    if (within && event.value % 8 == AT_UNLINK)
+    if (within && sim_below(seed, 3) == 0)
         add_full(plan, seed, &event);
     if (event.kind == FAULT_BACKUP)
         event.kind = FAULT_RESTORE;

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ANY_SEGMENT 16U /* of an event's value */
-
 /* Where what was written between both places ends. */
 static uint64_t used_end(const struct sim_disk *disk, const char *path, uint64_t from, uint64_t to)
 {
@@ -16,9 +14,9 @@ static uint64_t used_end(const struct sim_disk *disk, const char *path, uint64_t
     return to;
 }
 
-/* Any segment of a stream; every other time the newest, which holds what the centre may not have.
- * Not of the first stream: where a birth or the record of a loss is spoiled before the centre has
- * it, nothing can tell of it. */
+/* Any segment of a stream; mostly the newest, which holds what the centre may not have. Not of the
+ * first stream: where a birth or the record of a loss is spoiled before the centre has it, nothing
+ * can tell of it. */
 static const char *pick_segment(const struct sim_disk *disk, uint32_t value, uint64_t *ret_len)
 {
     const char *picked = NULL;
@@ -26,7 +24,7 @@ static const char *pick_segment(const struct sim_disk *disk, uint32_t value, uin
     size_t count = 0;
     for (size_t i = 0; i < sim_disk_count(disk, ".seg"); i++)
         count += strrchr(sim_disk_path(disk, ".seg", i), '/')[1] == letter;
-    size_t left = value & ANY_SEGMENT && count ? value / 32 % count + 1 : count;
+    size_t left = value / 16 % 4 == 0 && count ? value / 32 % count + 1 : count;
     for (size_t i = 0; left; i++) {
         picked = sim_disk_path(disk, ".seg", i);
         left -= strrchr(picked, '/')[1] == letter;
@@ -52,7 +50,7 @@ bool spoil_block(struct world *world, const struct fault_event *event)
 {
     struct sim_disk *disk = &world_machine(world, event->node)->disk;
     uint64_t len;
-    const char *path = pick_segment(disk, event->value & ~ANY_SEGMENT, &len);
+    const char *path = pick_segment(disk, event->value, &len);
     if (!path || len < 4 * SIM_SECTOR)
         return false;
     uint64_t to = event->value / 64 % (len - 3 * SIM_SECTOR);
