@@ -53,9 +53,10 @@ run_lint() {
     if tests/lint/lint.sh; then add 1 0 0; else add 0 1 0; fi
 }
 
-# The simulated world: 500 hours with all faults reached, then each planted bug, which 200 must find.
+# The simulated world: 500 hours with all faults reached, then each planted bug, which 200 must find and tell in the
+# words that its patch names.
 run_world() {
-    local world=$OBJ/tests/world/world log=$results/world.log jobs patch name
+    local world=$OBJ/tests/world/world log=$results/world.log jobs patch name words
     jobs=$(nproc)
     timeout 1200 "$world" --seeds 500 --jobs "$jobs" --reached >"$log" 2>&1
     grep -E '^FAILED|simulated hours' "$log"
@@ -65,11 +66,12 @@ run_world() {
     for patch in tests/world/bugs/*.patch; do
         name=$(basename "$patch" .patch)
         log=$results/world-$name.log
-        timeout 600 "$OBJ/tests/world/bug-$name" --seeds 200 --jobs "$jobs" --until-failure >"$log" 2>&1
-        if grep -m 1 '^FAILED seed' "$log" | sed "s/^FAILED/$name:/"; grep -q '^FAILED seed' "$log"; then
+        words=$(sed -n '/^--- /q; s/^Told: //p' "$patch")
+        timeout 600 "$OBJ/tests/world/bug-$name" --seeds 200 --jobs "$jobs" --until "${words:?$patch}" >"$log" 2>&1
+        if grep '^FAILED seed' "$log" | grep -m 1 -F -e "$words" | sed "s/^FAILED/$name:/" | grep .; then
             add 1 0 0
         else
-            echo "FAILED $name: 200 seeds did not find the planted bug"
+            echo "FAILED $name: 200 seeds did not find the planted bug, or told another"
             add 0 1 0
         fi
     done

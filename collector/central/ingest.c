@@ -1,6 +1,10 @@
 #include "central/ingest.h"
 
+<<<<<<< HEAD
 #include "base/compress.h"
+=======
+#include "base/json.h"
+>>>>>>> main
 #include "base/text.h"
 #include "central/presence.h"
 #include "model/receipt.h"
@@ -297,7 +301,17 @@ static int journal_dead_letter(struct ingest *ingest, struct now now, const char
     return err;
 }
 
-/* Keeps an unreadable payload; where at least its head can be read, its sequence is done with. */
+/* A part of a record is none, whatever its head says: the whole may still come. */
+static bool is_whole(const void *payload, size_t len)
+{
+    struct json_document *document = NULL;
+    bool whole = json_parse(payload, len, &document, NULL) != ERR_INVALID; /* not: too large */
+    json_free(document);
+    return whole;
+}
+
+/* Keeps an unreadable payload; where it is whole, and at least its head can be read, its sequence
+ * is done with. */
 static void bury(struct ingest *ingest, struct now now, const char *topic, const char *name,
                  const void *payload, size_t len, const char *reason)
 {
@@ -308,7 +322,7 @@ static void bury(struct ingest *ingest, struct now now, const char *topic, const
         return;
     }
     struct record_head head;
-    if (name && !record_parse_head(payload, len, &head, NULL))
+    if (name && is_whole(payload, len) && !record_parse_head(payload, len, &head, NULL))
         /* Not taken now: unreceipted, it comes again. */
         (void)!journal_dead_letter(ingest, now, name, &head);
 }

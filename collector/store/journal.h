@@ -241,7 +241,8 @@ void journal_reader_close(struct journal_reader *reader);
 /*
  * The next record. ERR_AGAIN: nothing more is durable now. ERR_GAP: sequences
  * ret_gap->first..last do not exist (dropped, damaged, never written); the reader stands behind
- * them. ERR_IO as it says. `ret_gap` may be NULL: gaps are then passed over.
+ * them. ERR_IO: the disk does not read it now; call again later. `ret_gap` may be NULL: gaps are
+ * then passed over.
  */
 MUST_CHECK int journal_reader_next(struct journal_reader *reader, struct journal_frame *ret_frame,
                                    struct interval *ret_gap);

@@ -10,6 +10,7 @@
 #define FORMAT_VERSION 2 /* 1 had no word of trust */
 #define HEAD_BYTES     64
 #define STREAM_BYTES   64
+#define READ_TRIES     20
 
 /* Behind the magic: checksum (of all behind it), length, version. */
 static const uint8_t MAGIC[8] = {'C', 'M', 'M', 'A', 'R', 'K', 0x0a, 0xfe};
@@ -145,14 +146,17 @@ int journal_meta_decode(const uint8_t *bytes, size_t len, struct journal_meta *m
 
 /* ---- the file ---- */
 
-/* Reads a slot; what the disk cannot read counts as damage. */
+/* Reads a slot. ERR_IO where the disk will not give it, asked several times. */
 static int read_slot(const struct journal_io *io, int fd, size_t index, uint8_t *bytes,
                      struct journal_meta *meta, bool *ret_blank)
 {
     size_t len = 0;
+    int err = ERR_IO;
     *ret_blank = false;
-    if (io->pread(io->self, fd, bytes, META_SLOT_BYTES, index * META_SLOT_BYTES, &len))
-        return ERR_CORRUPT;
+    for (int try = 0; err == ERR_IO && try < READ_TRIES; try++)
+        err = io->pread(io->self, fd, bytes, META_SLOT_BYTES, index * META_SLOT_BYTES, &len);
+    if (err)
+        return err;
     size_t zeros = 0;
     while (zeros < len && bytes[zeros] == 0)
         zeros++;
@@ -165,6 +169,10 @@ static int choose(struct journal_meta slots[2], const int errs[2], const bool bl
                   struct journal_meta *meta, enum meta_state *ret_state)
 {
     int best = -1;
+    /* A disk that answers nothing now may do so later. One slot that it will not give is damaged.
+     */
+    if (errs[0] == ERR_IO && errs[1] == ERR_IO)
+        return ERR_IO;
     for (int i = 0; i < 2; i++) {
         if (errs[i] == ERR_RANGE || errs[i] == ERR_NO_MEMORY)
             return errs[i];

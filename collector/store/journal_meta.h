@@ -59,7 +59,8 @@ enum meta_state {
     META_NONE,     /* no file, or nothing in it that can be read */
 };
 
-/* Reads the newer whole slot into `meta`. ERR_RANGE: of a later version; ERR_NO_MEMORY. */
+/* Reads the newer whole slot into `meta`. ERR_RANGE: of a later version; ERR_IO: neither can be
+ * read now; ERR_NO_MEMORY. */
 MUST_CHECK int journal_meta_read(const struct journal_io *io, const char *path,
                                  struct journal_meta *meta, enum meta_state *ret_state);
 

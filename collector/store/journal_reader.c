@@ -5,11 +5,16 @@
  * Design notes. Bytes below a segment's durable end never change, so they are read without the
  * lock. A drop raises `dropped`; the reader then looks its segment up anew before it shows another
  * frame, so what was told as lost is not read after all. Damage is noted for the owner
- * (journal_next_loss), and shown to the caller as a gap.
+ * (journal_next_loss), and shown to the caller as a gap. What cannot be read now is neither: the
+ * reader stands, says ERR_IO, and looks again at the next call. Only where that went on for
+ * PATIENCE calls is it given up as damage, for else one bad sector held up its stream for good.
  */
 #include "store/journal_internal.h"
 
 #include <stdlib.h>
+
+#define PATIENCE \
+    1000 /* calls without a frame: a quarter of an hour and more, as users come again */
 
 struct journal_reader {
     struct journal *journal;
@@ -19,7 +24,8 @@ struct journal_reader {
     struct segment segment;       /* a copy, as of the last look; without its marks */
     uint64_t marked;              /* how far marks were left in the segment */
     unsigned dropped;
-    bool held; /* `frame` was read, and a gap before it told first */
+    unsigned refused; /* calls since the last frame at which the disk read nothing */
+    bool held;        /* `frame` was read, and a gap before it told first */
     struct journal_frame frame;
 };
 
@@ -207,8 +213,10 @@ static int read_frame(struct journal_reader *reader, struct interval *ret_gap)
     struct journal_frame *frame = &reader->frame;
     struct segment_damage damage;
     for (;;) {
+        reader->cursor.waits = reader->refused < PATIENCE;
         int err = segment_cursor_next(&reader->cursor, frame, &damage);
-        if (err == ERR_NO_MEMORY)
+        reader->refused = err == ERR_IO ? reader->refused + 1 : 0;
+        if (err == ERR_NO_MEMORY || err == ERR_IO)
             return err;
         if (err || frame->seq > segment->last) { /* behind `last`: left of a failed write */
             note_loss(reader, damage.seq + 1, segment->last, segment->points_end - damage.points,

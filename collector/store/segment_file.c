@@ -9,6 +9,7 @@
 
 #define CHUNK_BYTES  ((size_t)64 * 1024)
 #define SECTOR_BYTES ((size_t)4096) /* what is given up where a disk cannot read */
+#define READ_TRIES   20             /* … it that often: a bus that was reset, or busy, answers */
 
 /* ---- names ---- */
 
@@ -74,6 +75,28 @@ int segment_file_begin(const struct journal_io *io, int fd, const char *folder, 
 
 /* ---- headers ---- */
 
+static int read_trying(const struct journal_io *io, int fd, void *data, size_t len, uint64_t at,
+                       size_t *ret_len)
+{
+    int err = ERR_IO;
+    for (int try = 0; err == ERR_IO && try < READ_TRIES; try++)
+        err = io->pread(io->self, fd, data, len, at, ret_len);
+    return err;
+}
+
+/* Lost are a file's first bytes only on a disk that reads others: with a disk that answers nothing,
+ * the file is as good as it was. */
+static int read_beginning(const struct journal_io *io, int fd, uint8_t *bytes, uint64_t size,
+                          size_t *ret_len)
+{
+    uint8_t byte;
+    size_t len;
+    int err = read_trying(io, fd, bytes, SEGMENT_HEADER_BYTES, 0, ret_len);
+    if (err != ERR_IO || (size > SECTOR_BYTES && read_trying(io, fd, &byte, 1, SECTOR_BYTES, &len)))
+        return err;
+    return ERR_CORRUPT;
+}
+
 int segment_file_header(const struct journal_io *io, const char *path,
                         struct segment_header *ret_header, uint64_t *ret_size)
 {
@@ -86,10 +109,8 @@ int segment_file_header(const struct journal_io *io, const char *path,
         return err;
     err = io->size(io->self, fd, ret_size);
     if (!err)
-        err = io->pread(io->self, fd, bytes, sizeof(bytes), 0, &len);
+        err = read_beginning(io, fd, bytes, *ret_size, &len);
     io->close(io->self, fd);
-    if (err == ERR_IO)
-        return ERR_CORRUPT; /* a sector that cannot be read */
     return err ? err : segment_header_decode(bytes, len, ret_header);
 }
 
@@ -103,7 +124,7 @@ int segment_file_state(const struct journal_io *io, const char *path,
     if (err)
         return err;
     state = malloc(header->state_len + 1U);
-    err = state ? io->pread(io->self, fd, state, header->state_len, SEGMENT_HEADER_BYTES, &len)
+    err = state ? read_trying(io, fd, state, header->state_len, SEGMENT_HEADER_BYTES, &len)
                 : ERR_NO_MEMORY;
     if (err)
         goto out;
@@ -136,24 +157,30 @@ void segment_cursor_release(struct segment_cursor *cursor)
     *cursor = (struct segment_cursor){.fd = -1};
 }
 
-/* Reads in small pieces where the whole cannot be read, with zeros for those that cannot. */
-static size_t read_around(struct segment_cursor *cursor, uint8_t *out, size_t len, uint64_t at)
+/* Reads in small pieces where the whole cannot be read: up to one that cannot, where the cursor
+ * waits, else with zeros for those that cannot. `ret_len` is less than `len` at the end of the file
+ * too, and what is returned tells which it is. */
+static int read_around(struct segment_cursor *cursor, uint64_t at, size_t len, size_t *ret_len)
 {
-    size_t done = 0;
-    while (done < len) {
-        size_t piece = SECTOR_BYTES - (size_t)((at + done) % SECTOR_BYTES);
-        size_t got = 0;
+    int err = 0;
+    size_t done = 0, got = 0, piece = 0;
+    for (; !err && done < len && got == piece; done += got) {
+        uint8_t *out = cursor->bytes + done;
+        piece = SECTOR_BYTES - (size_t)((at + done) % SECTOR_BYTES);
         if (piece > len - done)
             piece = len - done;
-        if (cursor->io->pread(cursor->io->self, cursor->fd, out + done, piece, at + done, &got)) {
-            memset(out + done, 0, piece);
+        got = 0;
+        err = cursor->waits
+                  ? cursor->io->pread(cursor->io->self, cursor->fd, out, piece, at + done, &got)
+                  : read_trying(cursor->io, cursor->fd, out, piece, at + done, &got);
+        if (err == ERR_IO && !cursor->waits) {
+            memset(out, 0, piece);
             got = piece;
+            err = 0;
         }
-        done += got;
-        if (got < piece)
-            break;
     }
-    return done;
+    *ret_len = done;
+    return err;
 }
 
 static int make_capacity(struct segment_cursor *cursor, size_t capacity)
@@ -168,6 +195,23 @@ static int make_capacity(struct segment_cursor *cursor, size_t capacity)
     return 0;
 }
 
+/* Reads `ask` bytes from `offset` on; fewer, but `want`, where the rest cannot be read now. */
+static int fill(struct segment_cursor *cursor, uint64_t offset, size_t ask, size_t want)
+{
+    size_t got = 0;
+    cursor->filled = 0;
+    int err = cursor->io->pread(cursor->io->self, cursor->fd, cursor->bytes, ask, offset, &got);
+    if (err)
+        err = read_around(cursor, offset, ask, &got);
+    if (err && got < want)
+        return err;
+    cursor->at = offset;
+    cursor->filled = got;
+    if (!err && got < ask)
+        cursor->end = offset + got; /* the file is shorter than it should be */
+    return 0;
+}
+
 /* The bytes at `offset`: at least `want`, fewer only at the end. */
 static int view(struct segment_cursor *cursor, uint64_t offset, size_t want,
                 const uint8_t **ret_bytes, size_t *ret_len)
@@ -179,14 +223,9 @@ static int view(struct segment_cursor *cursor, uint64_t offset, size_t want,
         int err = make_capacity(cursor, want > CHUNK_BYTES ? want : CHUNK_BYTES);
         if (err)
             return err;
-        size_t ask = cursor->capacity < left ? cursor->capacity : (size_t)left;
-        size_t got = 0;
-        if (cursor->io->pread(cursor->io->self, cursor->fd, cursor->bytes, ask, offset, &got))
-            got = read_around(cursor, cursor->bytes, ask, offset);
-        cursor->at = offset;
-        cursor->filled = got;
-        if (got < ask)
-            cursor->end = offset + got; /* the file is shorter than it should be */
+        err = fill(cursor, offset, cursor->capacity < left ? cursor->capacity : (size_t)left, want);
+        if (err)
+            return err;
     }
     size_t skip = (size_t)(offset - cursor->at);
     size_t len = cursor->filled - skip;

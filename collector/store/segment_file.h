@@ -32,7 +32,8 @@ MUST_CHECK int segment_file_begin(const struct journal_io *io, int fd, const cha
                                   const char *from, const char *to, struct segment_header *header,
                                   const void *state);
 
-/* ERR_CORRUPT, ERR_RANGE (a later version), or why it cannot be read; its size in any case. */
+/* ERR_CORRUPT (also where the disk reads all but the beginning), ERR_RANGE (a later version), or
+ * why it cannot be read: ERR_IO, a disk that reads nothing of it for now. Its size in any case. */
 MUST_CHECK int segment_file_header(const struct journal_io *io, const char *path,
                                    struct segment_header *ret_header, uint64_t *ret_size);
 
@@ -51,7 +52,12 @@ struct segment_damage {
 /*
  * Reads a segment's frames in order. A frame counts only with a sequence that can stand there:
  * sequences in a segment have no holes, so after n bad bytes at most n / FRAME_HEADER_BYTES are
- * missing. What the disk cannot read is taken for zeros, and so for damage.
+ * missing.
+ *
+ * What a disk does not read now it may read later. So a cursor that `waits` says ERR_IO there, and
+ * stands; its user comes again. One that does not tries some times at once, and then takes the
+ * sector for zeros, and so for damage: it is for those who cannot wait, and for a sector that was
+ * waited for long enough.
  */
 struct segment_cursor {
     const struct journal_io *io;
@@ -60,6 +66,7 @@ struct segment_cursor {
     uint32_t seed;
     uint64_t offset; /* where the next frame should begin */
     uint64_t end;    /* nothing at or behind it is read */
+    bool waits;
     /* The frame before `offset`. */
     uint64_t seq, points;
     int64_t wall_ms;
@@ -76,7 +83,8 @@ void segment_cursor_init(struct segment_cursor *cursor, const struct journal_io 
 void segment_cursor_release(struct segment_cursor *cursor);
 
 /* The next frame, valid until the next call; what was passed over is told in `ret_damage`.
- * ERR_NOT_FOUND: none up to the end, and `ret_damage` tells of all that is left. ERR_NO_MEMORY. */
+ * ERR_NOT_FOUND: none up to the end, and `ret_damage` tells of all that is left. ERR_NO_MEMORY;
+ * ERR_IO: see above. */
 MUST_CHECK int segment_cursor_next(struct segment_cursor *cursor, struct journal_frame *ret_frame,
                                    struct segment_damage *ret_damage);
 

@@ -14,12 +14,13 @@
 #define GRACE_US       (15 * (int64_t)US_PER_S) /* until the broker does */
 #define RECONNECT_US   (1 * (int64_t)US_PER_S)
 #define RECONNECT_MORE 9000 /* ms */
+#define DELAY_US       (30 * (int64_t)US_PER_MS)
 
 enum { DOWN, UP };
 
 void broker_init(struct broker *broker, uint64_t seed)
 {
-    *broker = (struct broker){.seed = seed, .delay_us = 30 * US_PER_MS};
+    *broker = (struct broker){.seed = seed, .delay_us = DELAY_US};
     broker->letters = calloc(BROKER_LETTERS, sizeof(*broker->letters));
     if (!broker->letters)
         abort();
@@ -83,18 +84,18 @@ static bool is_state(const char *topic)
     return len > 6 && strcmp(topic + len - 6, "/state") == 0;
 }
 
-static void add(struct broker *broker, int index, bool up, const char *topic, const void *payload,
-                size_t len, bool retained)
+/* On its way, where there is room: `letter` tells client, leg and kind. */
+static bool add(struct broker *broker, struct broker_letter letter, const char *topic,
+                const void *payload, size_t len)
 {
-    struct broker_client *client = &broker->clients[index];
+    struct broker_client *client = &broker->clients[letter.client];
+    bool up = letter.up;
     if (broker->letter_count == BROKER_LETTERS)
-        return;
-    struct broker_letter letter = {.order = broker->order++,
-                                   .client = index,
-                                   .session = client->session,
-                                   .up = up,
-                                   .retained = retained,
-                                   .len = len};
+        return false;
+    broker->slowed += broker->delay_us > DELAY_US;
+    letter.order = broker->order++;
+    letter.session = client->session;
+    letter.len = len;
     letter.due_us =
         broker->now_us + LEG_US + (int64_t)sim_below(&broker->seed, (uint32_t)broker->delay_us + 1);
     bool free_order = !is_state(topic) && one_in(broker, broker->reorder_one_in);
@@ -114,6 +115,7 @@ static void add(struct broker *broker, int index, bool up, const char *topic, co
     letter.payload[len] = '\0';
     client->under_way += up;
     push(broker, &letter);
+    return true;
 }
 
 /* One leg of a letter's way: it may be lost, or go twice. */
@@ -124,11 +126,10 @@ static void carry(struct broker *broker, int index, bool up, const char *topic, 
         broker->dropped++;
         return;
     }
-    add(broker, index, up, topic, payload, len, retained);
-    if (!is_state(topic) && one_in(broker, broker->double_one_in)) {
-        broker->doubled++;
-        add(broker, index, up, topic, payload, len, retained);
-    }
+    struct broker_letter letter = {.client = index, .up = up, .retained = retained};
+    add(broker, letter, topic, payload, len);
+    if (!is_state(topic) && one_in(broker, broker->double_one_in))
+        broker->doubled += add(broker, letter, topic, payload, len);
 }
 
 int broker_publish(struct broker *broker, int index, const char *topic, const void *payload,
@@ -139,6 +140,7 @@ int broker_publish(struct broker *broker, int index, const char *topic, const vo
         return ERR_CLOSED;
     if (client->under_way >= BROKER_WINDOW)
         return ERR_FULL;
+    broker->vanished_up += client->cut_up && !client->cut_down;
     if (!client->session_up || client->cut_up)
         return 0; /* on its way to nowhere */
     carry(broker, index, UP, topic, payload, len, retained);
@@ -146,9 +148,9 @@ int broker_publish(struct broker *broker, int index, const char *topic, const vo
 }
 
 void broker_inject(struct broker *broker, int index, const char *topic, const void *payload,
-                   size_t len)
+                   size_t len, uint64_t *counter)
 {
-    add(broker, index, DOWN, topic, payload, len, false);
+    add(broker, (struct broker_letter){.client = index, .counter = counter}, topic, payload, len);
 }
 
 /* ---- the broker ---- */
@@ -188,9 +190,16 @@ static void route(struct broker *broker, const char *topic, const void *payload,
 {
     if (retained)
         retain(broker, topic, payload, len);
-    for (int i = 0; i < BROKER_CLIENTS; i++)
-        if (broker->clients[i].session_up && wants(i, topic))
-            carry(broker, i, DOWN, topic, payload, len, false);
+    for (int i = 0; i < BROKER_CLIENTS; i++) {
+        if (!broker->clients[i].session_up || !wants(i, topic))
+            continue;
+        carry(broker, i, DOWN, topic, payload, len, false);
+        if (i == CENTRE && len && broker->cut_short) {
+            broker->cut_short--;
+            broker_inject(broker, i, topic, payload, sim_below(&broker->seed, (uint32_t)len),
+                          &broker->parts);
+        }
+    }
 }
 
 static void end_session(struct broker *broker, struct broker_client *client, bool with_will)
@@ -206,10 +215,17 @@ static void end_session(struct broker *broker, struct broker_client *client, boo
     }
 }
 
+/* When whoever lost a connection tries again. */
+static int64_t some_time_on(struct broker *broker)
+{
+    return broker->now_us + RECONNECT_US +
+           (int64_t)sim_below(&broker->seed, RECONNECT_MORE) * US_PER_MS;
+}
+
 static void leave(struct broker *broker, struct broker_client *client)
 {
-    client->connect_us = broker->now_us + RECONNECT_US +
-                         (int64_t)sim_below(&broker->seed, RECONNECT_MORE) * US_PER_MS;
+    broker->offline += client->connected && client->cut_up && client->cut_down;
+    client->connect_us = some_time_on(broker);
     client->under_way = 0;
     if (!client->connected)
         return;
@@ -229,6 +245,7 @@ static void join(struct broker *broker, int index)
     client->session_up = client->connected = true;
     client->under_way = 0;
     client->last_due_us[UP] = client->last_due_us[DOWN] = broker->now_us;
+    client->rival_us = some_time_on(broker);
     client->port.connected(client->port.self);
     for (size_t i = 0; i < broker->retained_count; i++)
         if (wants(index, broker->retained[i].topic))
@@ -249,6 +266,10 @@ static void deliver(struct broker *broker, struct broker_letter *letter)
             route(broker, letter->topic, letter->payload, letter->len, letter->retained);
     } else if (!letter->up && valid && !client->cut_down && client->connected && client->running) {
         client->port.message(client->port.self, letter->topic, letter->payload, letter->len);
+        if (letter->counter)
+            ++*letter->counter;
+    } else {
+        broker->vanished_down += !letter->up && client->cut_down && !client->cut_up;
     }
     free(letter->payload);
 }
@@ -280,7 +301,14 @@ void broker_stop(struct broker *broker, int index, bool silent)
         end_session(broker, client, true);
 }
 
-/* What a client and the broker find out about a line that is dead. */
+static void take_name(struct broker *broker, struct broker_client *client)
+{
+    broker->rivals++;
+    end_session(broker, client, true);
+    leave(broker, client);
+}
+
+/* What a client and the broker find out about a line that is dead, and about a rival. */
 static void look_after(struct broker *broker, int index)
 {
     struct broker_client *client = &broker->clients[index];
@@ -291,10 +319,13 @@ static void look_after(struct broker *broker, int index)
         end_session(broker, client, true);
     if (client->connected && (client->cut_up || client->cut_down) && since_us >= KEEPALIVE_US)
         leave(broker, client);
+    if (client->session_up && broker->now_us < client->rival_until_us &&
+        broker->now_us >= client->rival_us)
+        take_name(broker, client);
     if (client->connected && !client->session_up && !client->cut_down)
         leave(broker, client); /* its next packet is answered with a reset */
     if (client->running && !client->connected && up && !client->cut_up && !client->cut_down &&
-        broker->now_us >= client->connect_us && broker->now_us >= client->blocked_us)
+        broker->now_us >= client->connect_us)
         join(broker, index);
 }
 
@@ -321,15 +352,16 @@ void broker_step(struct broker *broker, int64_t now_us)
 void broker_reset(struct broker *broker, int index)
 {
     struct broker_client *client = &broker->clients[index];
+    broker->resets += client->session_up;
     end_session(broker, client, true);
     leave(broker, client);
 }
 
 void broker_takeover(struct broker *broker, int index, int64_t for_us)
 {
-    broker->takeovers++;
-    broker_reset(broker, index);
-    broker->clients[index].blocked_us = broker->now_us + for_us;
+    struct broker_client *client = &broker->clients[index];
+    client->rival_us = broker->now_us;
+    client->rival_until_us = broker->now_us + for_us;
 }
 
 void broker_restart(struct broker *broker, int64_t down_us, bool forgets)

@@ -28,6 +28,7 @@ struct broker_letter {
     unsigned session; /* of the client when it was sent */
     bool up;          /* on the first leg */
     bool retained;
+    uint64_t *counter; /* goes up when it arrives; may be NULL */
     char topic[TOPIC_SIZE];
     char *payload;
     size_t len;
@@ -47,8 +48,10 @@ struct broker_client {
     bool connected;  /* as it believes */
     bool session_up; /* as the broker believes */
     unsigned session;
-    int64_t connect_us;    /* when it tries next */
-    int64_t blocked_us;    /* it cannot connect before */
+    int64_t connect_us; /* when it tries next */
+    /* Another that calls itself the same takes the name then, and again after it was taken back, up
+     * to `rival_until_us`. */
+    int64_t rival_us, rival_until_us;
     bool cut_up, cut_down; /* its letters, or those to it, vanish */
     int64_t cut_since_us;
     int64_t last_due_us[2]; /* of the leg's last letter: order is kept */
@@ -76,8 +79,12 @@ struct broker {
     int64_t down_until_us;
     /* Of the line: one in so many letters (0: none). */
     unsigned drop_one_in, double_one_in, reorder_one_in, lie_one_in;
-    int64_t delay_us; /* at most, beside 20 ms */
-    uint64_t dropped, doubled, reordered, lied, wills, takeovers;
+    int64_t delay_us;   /* at most, beside 20 ms */
+    unsigned cut_short; /* so many of the next letters to the centre come once more, in part */
+    /* What happened so far: to letters, … */
+    uint64_t dropped, doubled, reordered, lied, slowed, vanished_up, vanished_down, parts;
+    /* … to clients, of which a takeover is of an own older connection. */
+    uint64_t wills, takeovers, rivals, resets, offline;
 };
 
 void broker_init(struct broker *broker, uint64_t seed);
@@ -93,16 +100,17 @@ void broker_stop(struct broker *broker, int client, bool silent);
 int broker_publish(struct broker *broker, int client, const char *topic, const void *payload,
                    size_t len, bool retained);
 
-/* A letter from elsewhere, to one client. */
+/* A letter from elsewhere, to one client; `counter` goes up where it arrives. */
 void broker_inject(struct broker *broker, int client, const char *topic, const void *payload,
-                   size_t len);
+                   size_t len, uint64_t *counter);
 
 /* When something is due; does what is due. */
 int64_t broker_due(const struct broker *broker);
 void broker_step(struct broker *broker, int64_t now_us);
 
-/* Faults: the connection breaks with what is in it; another took the name for so long; the broker
- * starts anew, without its sessions, without retained messages where `forgets`. */
+/* Faults: the connection breaks with what is in it; another takes the name, which goes to and fro
+ * for so long; the broker starts anew, without its sessions, without retained messages where
+ * `forgets`. */
 void broker_reset(struct broker *broker, int client);
 void broker_takeover(struct broker *broker, int client, int64_t for_us);
 void broker_restart(struct broker *broker, int64_t down_us, bool forgets);

@@ -278,7 +278,7 @@ void centre_node_start(struct centre_node *centre)
     if (open_all(centre, &message)) {
         world->reached[SITE_CENTRE_NOT_STARTED]++;
         if (centre->machine.disk.dead) {
-            centre_node_crash(centre, world->faults.cut_within[NODE_CENTRE], START_AGAIN_US);
+            centre_node_crash(centre, faults_ended_within(world, NODE_CENTRE), START_AGAIN_US);
             return;
         }
         let_go(centre);
@@ -314,7 +314,7 @@ void centre_node_stop(struct centre_node *centre, int64_t wait_us)
     let_go(centre);
     broker_stop(&centre->world->broker, NODE_CENTRE, false);
     if (centre->machine.disk.dead)
-        centre_node_crash(centre, centre->world->faults.cut_within[NODE_CENTRE], wait_us);
+        centre_node_crash(centre, faults_ended_within(centre->world, NODE_CENTRE), wait_us);
     centre->machine.start_us = centre->world->now_us + wait_us;
 }
 
@@ -411,6 +411,7 @@ static bool guarded_step(struct centre_node *centre, enum centre_part part)
     due_us = step_part(centre, part);
     sim_process_guard(NULL);
     int64_t late = world_jitter(centre->world, late_us[part]) + centre->slow_us[part];
+    centre->world->reached[FAULT_SLOW_PART] += centre->slow_us[part] > 0;
     if (part == PART_SENDER && centre->world->provider.slow) {
         centre->world->provider.slow = false;
         late += 10 * (int64_t)US_PER_S;
@@ -444,7 +445,7 @@ void centre_node_step(struct centre_node *centre)
             continue;
         bool ended = !dead && !guarded_step(centre, (enum centre_part)part);
         if (ended || centre->machine.disk.dead)
-            centre_node_crash(centre, !ended && world->faults.cut_within[NODE_CENTRE],
+            centre_node_crash(centre, !ended && faults_ended_within(world, NODE_CENTRE),
                               US_PER_S + world_jitter(world, 20 * US_PER_S));
         else
             oracle_centre_look(world);

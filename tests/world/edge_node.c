@@ -190,7 +190,7 @@ void edge_node_start(struct edge_node *edge)
         world->reached[SITE_EDGE_NOT_STARTED]++;
         /* The process ends in an orderly way, unless it was killed. */
         if (edge->machine.disk.dead) {
-            edge_node_crash(edge, world->faults.cut_within[edge->index], START_AGAIN_US);
+            edge_node_crash(edge, faults_ended_within(world, edge->index), START_AGAIN_US);
             return;
         }
         let_go(edge);
@@ -227,7 +227,7 @@ void edge_node_stop(struct edge_node *edge, int64_t wait_us)
         return;
     bool flushed = !recorder_flush(edge->recorder, edge_now(edge), &message);
     if (edge->machine.disk.dead) {
-        edge_node_crash(edge, world->faults.cut_within[edge->index], wait_us);
+        edge_node_crash(edge, faults_ended_within(world, edge->index), wait_us);
         return;
     }
     oracle_edge_look(world, edge->index);
@@ -235,7 +235,7 @@ void edge_node_stop(struct edge_node *edge, int64_t wait_us)
     let_go(edge);
     broker_stop(&world->broker, edge->index, false);
     if (edge->machine.disk.dead)
-        edge_node_crash(edge, world->faults.cut_within[edge->index], wait_us);
+        edge_node_crash(edge, faults_ended_within(world, edge->index), wait_us);
     edge->machine.start_us = world->now_us + wait_us;
 }
 
@@ -324,7 +324,7 @@ static void find_if_dead(struct edge_node *edge)
 {
     struct world *world = edge->world;
     if (edge->machine.disk.dead)
-        edge_node_crash(edge, world->faults.cut_within[edge->index],
+        edge_node_crash(edge, faults_ended_within(world, edge->index),
                         US_PER_S + world_jitter(world, 20 * US_PER_S));
     else
         oracle_edge_look(world, edge->index);

@@ -1,176 +1,19 @@
 #include "tests/world/faults.h"
 
+#include "tests/world/garbage.h"
+#include "tests/world/spoil.h"
 #include "tests/world/world.h"
 
-#include <inttypes.h>
-#include <string.h>
-
-#define FIRST_US  (60 * (int64_t)US_PER_S)
-#define EVENTS    14 /* at most, beside what belongs to one of them */
-#define FULL_ROOM 2048
-#define AT_UNLINK 1 /* of an event's value: crash_within */
-
-static const char *const names[SITE_COUNT] = {
-    [FAULT_STOP] = "stop",
-    [FAULT_KILL] = "kill",
-    [FAULT_KILL_WITHIN] = "kill within a step",
-    [FAULT_CUT] = "power cut",
-    [FAULT_CUT_WITHIN] = "power cut within a step",
-    [FAULT_CUT_ALL] = "power cut of all",
-    [FAULT_DISK_FULL] = "disk full",
-    [FAULT_DISK_WRITES] = "writes fail",
-    [FAULT_DISK_SYNCS] = "flushes fail",
-    [FAULT_DISK_NAMES] = "files and folders fail",
-    [FAULT_BIT_FLIP] = "bit flip",
-    [FAULT_STALE_BLOCK] = "stale block",
-    [FAULT_CLOCK_STEP] = "clock step",
-    [FAULT_BACKUP] = "backup",
-    [FAULT_RESTORE] = "restored from the backup",
-    [FAULT_OFFLINE] = "offline",
-    [FAULT_CUT_UP] = "its letters vanish",
-    [FAULT_CUT_DOWN] = "letters to it vanish",
-    [FAULT_RESET] = "connection reset",
-    [FAULT_TAKEOVER] = "name taken over",
-    [FAULT_BROKER_RESTART] = "broker restarts",
-    [FAULT_BROKER_FORGETS] = "broker restarts and forgets",
-    [FAULT_LINE_DROPS] = "line drops",
-    [FAULT_LINE_DOUBLES] = "line doubles",
-    [FAULT_LINE_REORDERS] = "line reorders",
-    [FAULT_LINE_LIES] = "broker lies",
-    [FAULT_LINE_SLOW] = "line slow",
-    [FAULT_SLOW_PART] = "slow consumer",
-    [FAULT_PROVIDER] = "provider ill",
-    [FAULT_GARBAGE] = "garbage",
-    [SITE_DROPPED] = "letter dropped",
-    [SITE_DOUBLED] = "letter doubled",
-    [SITE_REORDERED] = "letter out of order",
-    [SITE_LIED] = "letter acknowledged and dropped",
-    [SITE_WILL] = "will published",
-    [SITE_DISK_FAILURE] = "disk call failed",
-    [SITE_EDGE_NOT_STARTED] = "edge could not start",
-    [SITE_CENTRE_NOT_STARTED] = "centre could not start",
-    [SITE_LOSS_SPACE] = "loss for space",
-    [SITE_LOSS_RESTART] = "loss of a restart",
-    [SITE_LOSS_DAMAGE] = "loss of damage",
-    [SITE_NEW_EPOCH] = "new epoch",
-    [SITE_PARKED] = "record parked",
-    [SITE_DEAD_LETTER] = "dead letter",
-    [SITE_BEYOND] = "receipt beyond the end",
-    [SITE_DUPLICATE] = "duplicate passed over",
-    [SITE_RAISE] = "alarm raised",
-    [SITE_ACKED] = "alarm acknowledged",
-    [SITE_PROVIDER_REFUSED] = "notification refused",
-    [SITE_MEMORY_LOST] = "samples lost in memory",
-};
-
-const char *site_name(int site)
-{
-    return names[site];
-}
-
-/* ---- the plan ---- */
-
-static int compare_events(const struct fault_event *a, const struct fault_event *b)
-{
-    return a->at_us < b->at_us ? -1 : a->at_us > b->at_us;
-}
-
-static void add_event(struct plan *plan, const struct fault_event *event)
-{
-    if (plan->count == PLAN_EVENTS)
-        return;
-    size_t i = plan->count++;
-    for (; i && compare_events(event, &plan->events[i - 1]) < 0; i--)
-        plan->events[i] = plan->events[i - 1];
-    plan->events[i] = *event;
-}
-
-static int64_t seconds(uint64_t *seed, uint32_t from, uint32_t to)
-{
-    return (int64_t)(from + sim_below(seed, to - from + 1)) * US_PER_S;
-}
-
-/* Long enough to fill a journal, now and then. */
-static int64_t duration(uint64_t *seed)
-{
-    return sim_below(seed, 4) ? seconds(seed, 5, 120) : seconds(seed, 300, 1500);
-}
-
-/* An edge's; where it has a backlog, for what the centre has is no loss. */
-static void add_damage(struct plan *plan, uint64_t *seed, struct fault_event *event)
-{
-    struct fault_event offline = *event;
-    event->node = offline.node = event->node % WORLD_EDGES;
-    offline.kind = FAULT_OFFLINE;
-    offline.at_us -= seconds(seed, 10, 300);
-    offline.for_us = event->at_us - offline.at_us + seconds(seed, 1, 60);
-    if (offline.at_us > 0 && sim_below(seed, 4))
-        add_event(plan, &offline);
-}
-
-/* An edge that unlinks: its journal is full, and some of what goes the centre never had. */
-static void add_full(struct plan *plan, uint64_t *seed, struct fault_event *event)
-{
-    struct fault_event offline = *event;
-    event->node = offline.node = 0;
-    offline.kind = FAULT_OFFLINE;
-    offline.for_us = seconds(seed, 1500, 2400);
-    add_event(plan, &offline);
-}
-
-static void add_random(struct plan *plan, uint64_t *seed)
-{
-    struct fault_event event = {
-        .kind = (enum fault_kind)sim_below(seed, FAULT_KIND_COUNT),
-        .node = (int)sim_below(seed, NODE_COUNT),
-        .at_us = FIRST_US +
-                 seconds(seed, 0, (uint32_t)((WORLD_US - QUIET_US - 2 * FIRST_US) / US_PER_S)),
-        .for_us = duration(seed),
-        .value = (uint32_t)sim_random(seed),
-    };
-    if (event.kind == FAULT_BIT_FLIP || event.kind == FAULT_STALE_BLOCK)
-        add_damage(plan, seed, &event);
-    bool within = event.kind == FAULT_KILL_WITHIN || event.kind == FAULT_CUT_WITHIN;
-    if (within && event.value % 8 == AT_UNLINK)
-        add_full(plan, seed, &event);
-    if (event.kind == FAULT_BACKUP)
-        event.kind = FAULT_RESTORE;
-    if (event.kind == FAULT_RESTORE) {
-        struct fault_event backup = event;
-        backup.kind = FAULT_BACKUP;
-        backup.at_us =
-            FIRST_US + (int64_t)(sim_below(seed, 1000)) * (event.at_us - FIRST_US) / 1000;
-        add_event(plan, &backup);
-    }
-    add_event(plan, &event);
-}
-
-void plan_make(struct plan *plan, uint64_t seed)
-{
-    *plan = (struct plan){.seed = seed};
-    uint64_t row = seed;
-    uint32_t count = sim_below(&row, EVENTS + 1);
-    for (uint32_t i = 0; i < count; i++)
-        add_random(plan, &row);
-}
-
-static const char *node_name(int node)
-{
-    static const char *const nodes[] = {"e1", "e2", "e3", "centre"};
-    return nodes[node];
-}
-
-void plan_print(const struct plan *plan, FILE *out)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct fault_event *event = &plan->events[i];
-        fprintf(out, "  %7.1f s  %-7s %s (for %" PRId64 " s, value %u)\n",
-                (double)event->at_us / US_PER_S, node_name(event->node), names[event->kind],
-                event->for_us / US_PER_S, event->value % 10000);
-    }
-}
+#define FULL_ROOM  2048
+#define MS_PER_DAY (86400 * (int64_t)MS_PER_S)
+#define YEAR_2000  946684800000
 
 /* ---- striking ---- */
+
+static void note(struct world *world, enum fault_kind kind, bool happened)
+{
+    world->reached[kind] += happened;
+}
 
 static void crash(struct world *world, int node, bool cut)
 {
@@ -188,6 +31,13 @@ static void stop(struct world *world, int node)
         centre_node_stop(&world->centre, wait_us);
     else
         edge_node_stop(&world->edges[node], wait_us);
+}
+
+bool faults_ended_within(struct world *world, int node)
+{
+    bool cut = world->faults.cut_within[node];
+    note(world, cut ? FAULT_CUT_WITHIN : FAULT_KILL_WITHIN, true);
+    return cut;
 }
 
 /* At its n-th use of the disk from now on, or right behind the next of a kind. */
@@ -208,6 +58,7 @@ static void restore(struct world *world, int node)
     struct machine *machine = world_machine(world, node);
     if (!machine->has_backup)
         return;
+    note(world, FAULT_RESTORE, true);
     crash(world, node, true);
     oracle_restored(world, node);
     machine_restore(machine);
@@ -217,7 +68,9 @@ static void fail_disk(struct world *world, const struct fault_event *event)
 {
     struct sim_disk *disk = &world_machine(world, event->node)->disk;
     disk->fail_one_in = 2 + event->value % 12;
-    if (event->kind == FAULT_DISK_WRITES)
+    if (event->kind == FAULT_DISK_READS)
+        disk->fail_ops = 1U << SIM_READ;
+    else if (event->kind == FAULT_DISK_WRITES)
         disk->fail_ops = 1U << SIM_WRITE;
     else if (event->kind == FAULT_DISK_SYNCS)
         disk->fail_ops = 1U << SIM_SYNC;
@@ -226,94 +79,39 @@ static void fail_disk(struct world *world, const struct fault_event *event)
                          1U << SIM_TRUNCATE | 1U << SIM_SYNC_FOLDER;
 }
 
-/* Where an edge's newest segment of a stream ends. */
-static uint64_t used_bytes(const struct sim_disk *disk, const char *path)
-{
-    uint64_t len = sim_disk_size(disk, path);
-    while (len && !sim_disk_byte(disk, path, len - 1))
-        len--;
-    return len;
-}
-
-/* The newest segment of one stream: it holds what the centre may not have. Not of the first: where
- * a birth or the record of a loss is spoiled before the centre has it, nothing can tell of it. */
-static const char *pick_segment(struct world *world, const struct fault_event *event,
-                                uint64_t *ret_len)
-{
-    const struct sim_disk *disk = &world_machine(world, event->node)->disk;
-    const char *newest = NULL;
-    char letter = STREAM_LETTERS[1 + event->value % (STREAM_COUNT - 1)];
-    for (size_t i = 0; i < sim_disk_count(disk, ".seg"); i++) {
-        const char *path = sim_disk_path(disk, ".seg", i);
-        if (strrchr(path, '/')[1] == letter)
-            newest = path;
-    }
-    *ret_len = newest ? used_bytes(disk, newest) : 0;
-    return *ret_len > 0 ? newest : NULL;
-}
-
-static void flip_bit(struct world *world, const struct fault_event *event)
-{
-    struct machine *machine = world_machine(world, event->node);
-    uint64_t len;
-    const char *path = pick_segment(world, event, &len);
-    if (!path)
-        return;
-    uint64_t at = event->value / 64 % len;
-    machine->damaged = true;
-    oracle_spoiled(world, event->node, path, at, 1);
-    sim_disk_damage(&machine->disk, path, at, (uint8_t)(1U << event->value % 8));
-}
-
-/* A block of the same file, some frames on, is found in an earlier place: what was there is lost,
- * and what is there now was valid elsewhere. */
-static void copy_block(struct world *world, const struct fault_event *event)
-{
-    struct machine *machine = world_machine(world, event->node);
-    uint64_t len;
-    const char *path = pick_segment(world, event, &len);
-    if (!path || len < 4 * SIM_SECTOR)
-        return;
-    uint64_t to = event->value / 64 % (len - 3 * SIM_SECTOR);
-    uint64_t from = to + 256 + event->value / 7 % 1024;
-    machine->damaged = true;
-    oracle_spoiled(world, event->node, path, to, 2 * SIM_SECTOR);
-    for (uint64_t i = 0; i < 2 * SIM_SECTOR; i++) {
-        uint8_t there = sim_disk_byte(&machine->disk, path, to + i);
-        uint8_t other = sim_disk_byte(&machine->disk, path, from + i);
-        sim_disk_damage(&machine->disk, path, to + i, there ^ other);
-    }
-}
-
 static void step_clock(struct world *world, const struct fault_event *event)
 {
     static const int64_t steps_ms[] = {-3600000, 3600000, -5000,      5000,
                                        -500,     90000,   -172800000, 172800000};
+    static const int64_t long_steps_ms[] = {-30 * MS_PER_DAY, 30 * MS_PER_DAY}; /* of an edge */
     struct machine *machine = world_machine(world, event->node);
-    machine->offset_ms += steps_ms[event->value % (sizeof(steps_ms) / sizeof(steps_ms[0]))];
+    size_t i = event->value % 10;
+    size_t count = sizeof(steps_ms) / sizeof(steps_ms[0]);
+    if (i >= count && event->node == NODE_CENTRE)
+        i -= count;
+    machine->offset_ms += i < count ? steps_ms[i] : long_steps_ms[i - count];
 }
 
-static void throw_garbage(struct world *world, const struct fault_event *event)
+/* A gateway whose clock has no battery. */
+static void lose_clock(struct world *world, int node)
 {
-    static const char *const payloads[] = {"", "{", "\xff\xfe", "[1,2,3]", "{\"k\":\"data\"}"};
-    const char *payload = payloads[event->value % (sizeof(payloads) / sizeof(payloads[0]))];
-    char topic[TOPIC_SIZE];
-    topic_make(event->value & 64 ? TOPIC_DATA : TOPIC_STATE, "e9", topic);
-    if (world->centre.connected)
-        broker_inject(&world->broker, NODE_CENTRE, topic, payload, strlen(payload));
+    crash(world, node, true);
+    world_machine(world, node)->offset_ms = YEAR_2000 - WORLD_T0 - world->now_us / US_PER_MS;
 }
 
 static void strike(struct world *world, const struct fault_event *event)
 {
     struct broker *broker = &world->broker;
     int node = event->node;
-    world->reached[event->kind]++;
+    bool running = world_machine(world, node)->running;
     switch (event->kind) {
     case FAULT_STOP:
+        note(world, event->kind, running);
         stop(world, node);
         break;
     case FAULT_KILL:
     case FAULT_CUT:
+        note(world, event->kind, running);
         crash(world, node, event->kind == FAULT_CUT);
         break;
     case FAULT_KILL_WITHIN:
@@ -321,6 +119,7 @@ static void strike(struct world *world, const struct fault_event *event)
         crash_within(world, event);
         break;
     case FAULT_CUT_ALL:
+        note(world, event->kind, true);
         for (int i = 0; i < NODE_COUNT; i++)
             crash(world, i, true);
         broker_restart(broker, 5 * US_PER_S, true);
@@ -330,21 +129,32 @@ static void strike(struct world *world, const struct fault_event *event)
         disk->capacity = sim_disk_used(disk) + event->value % FULL_ROOM;
         break;
     }
+    case FAULT_DISK_READS:
     case FAULT_DISK_WRITES:
     case FAULT_DISK_SYNCS:
     case FAULT_DISK_NAMES:
         fail_disk(world, event);
         break;
     case FAULT_BIT_FLIP:
-        flip_bit(world, event);
+        note(world, event->kind, spoil_bit(world, event));
+        break;
+    case FAULT_MARKS_FLIP:
+        crash(world, node, false);
+        note(world, event->kind, spoil_marks(world, event));
         break;
     case FAULT_STALE_BLOCK:
-        copy_block(world, event);
+        note(world, event->kind, spoil_block(world, event));
         break;
     case FAULT_CLOCK_STEP:
+        note(world, event->kind, running);
         step_clock(world, event);
         break;
+    case FAULT_CLOCK_LOST:
+        note(world, event->kind, true);
+        lose_clock(world, node);
+        break;
     case FAULT_BACKUP:
+        note(world, event->kind, true);
         machine_backup(world_machine(world, node));
         break;
     case FAULT_RESTORE:
@@ -367,6 +177,7 @@ static void strike(struct world *world, const struct fault_event *event)
         break;
     case FAULT_BROKER_RESTART:
     case FAULT_BROKER_FORGETS:
+        note(world, event->kind, event->kind == FAULT_BROKER_RESTART || broker->retained_count);
         broker_restart(broker, event->for_us, event->kind == FAULT_BROKER_FORGETS);
         break;
     case FAULT_LINE_DROPS:
@@ -387,11 +198,18 @@ static void strike(struct world *world, const struct fault_event *event)
     case FAULT_SLOW_PART:
         world->centre.slow_us[event->value % PART_COUNT] = 20 * US_PER_S;
         break;
-    case FAULT_PROVIDER:
-        world->provider.mode = (enum provider_mode)(1 + event->value % 4);
+    case FAULT_PROVIDER_SILENT:
+    case FAULT_PROVIDER_HALF:
+    case FAULT_PROVIDER_500:
+    case FAULT_PROVIDER_FORGETS:
+        world->provider.mode =
+            (enum provider_mode)(event->kind - FAULT_PROVIDER_SILENT + PROVIDER_TIMES_OUT);
         break;
     case FAULT_GARBAGE:
-        throw_garbage(world, event);
+        garbage_throw(world, event);
+        break;
+    case FAULT_CUT_SHORT:
+        broker->cut_short = 1 + event->value % 16;
         break;
     case FAULT_KIND_COUNT:
         break;
@@ -406,10 +224,14 @@ static void end_fault(struct world *world, const struct fault_event *event)
     case FAULT_DISK_FULL:
         disk->capacity = 0;
         break;
+    case FAULT_DISK_READS:
     case FAULT_DISK_WRITES:
     case FAULT_DISK_SYNCS:
     case FAULT_DISK_NAMES:
         disk->fail_one_in = 0;
+        break;
+    case FAULT_CLOCK_LOST:
+        world_machine(world, event->node)->offset_ms = 0;
         break;
     case FAULT_OFFLINE:
     case FAULT_CUT_UP:
@@ -434,7 +256,10 @@ static void end_fault(struct world *world, const struct fault_event *event)
     case FAULT_SLOW_PART:
         world->centre.slow_us[event->value % PART_COUNT] = 0;
         break;
-    case FAULT_PROVIDER:
+    case FAULT_PROVIDER_SILENT:
+    case FAULT_PROVIDER_HALF:
+    case FAULT_PROVIDER_500:
+    case FAULT_PROVIDER_FORGETS:
         world->provider.mode = PROVIDER_WELL;
         break;
     default:
@@ -481,7 +306,46 @@ void faults_heal(struct world *world)
     for (int node = 0; node < NODE_COUNT; node++)
         world_machine(world, node)->disk.dead_at = world_machine(world, node)->disk.dead_ops = 0;
     for (int i = 0; i < BROKER_CLIENTS; i++)
-        world->broker.clients[i].blocked_us = 0;
+        world->broker.clients[i].rival_until_us = 0;
     if (world->broker.down_until_us > world->now_us)
         world->broker.down_until_us = world->now_us;
+}
+
+/* ---- what happened ---- */
+
+static void tally_disk(struct world *world, const struct sim_tally *tally)
+{
+    static const enum sim_op names[] = {SIM_OPEN,    SIM_RENAME,   SIM_UNLINK,
+                                        SIM_RESERVE, SIM_TRUNCATE, SIM_SYNC_FOLDER};
+    uint64_t *reached = world->reached;
+    reached[FAULT_DISK_READS] += tally->failed[SIM_READ];
+    reached[FAULT_DISK_WRITES] += tally->failed[SIM_WRITE];
+    reached[FAULT_DISK_SYNCS] += tally->failed[SIM_SYNC];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        reached[FAULT_DISK_NAMES] += tally->failed[names[i]];
+    reached[FAULT_DISK_FULL] += tally->full;
+    reached[SITE_FULL_IN_PART] += tally->full_in_part;
+}
+
+void faults_tally(struct world *world)
+{
+    const struct broker *broker = &world->broker;
+    uint64_t *reached = world->reached;
+    for (int node = 0; node < NODE_COUNT; node++)
+        tally_disk(world, &world_machine(world, node)->disk.tally);
+    for (int mode = PROVIDER_TIMES_OUT; mode < PROVIDER_MODE_COUNT; mode++)
+        reached[FAULT_PROVIDER_SILENT + mode - PROVIDER_TIMES_OUT] += world->provider.asked[mode];
+    reached[FAULT_OFFLINE] += broker->offline;
+    reached[FAULT_CUT_UP] += broker->vanished_up;
+    reached[FAULT_CUT_DOWN] += broker->vanished_down;
+    reached[FAULT_RESET] += broker->resets;
+    reached[FAULT_TAKEOVER] += broker->rivals;
+    reached[FAULT_LINE_DROPS] += broker->dropped;
+    reached[FAULT_LINE_DOUBLES] += broker->doubled;
+    reached[FAULT_LINE_REORDERS] += broker->reordered;
+    reached[FAULT_LINE_LIES] += broker->lied;
+    reached[FAULT_LINE_SLOW] += broker->slowed;
+    reached[FAULT_CUT_SHORT] += broker->parts;
+    reached[SITE_WILL] += broker->wills;
+    reached[SITE_TAKEN_OVER] += broker->takeovers;
 }

@@ -66,9 +66,11 @@ void machine_backup(struct machine *machine)
 
 void machine_restore(struct machine *machine)
 {
+    struct sim_tally tally = machine->disk.tally;
     sim_disk_release(&machine->disk);
     sim_disk_init(&machine->disk, sim_random(&machine->seed));
     sim_disk_copy(&machine->backup, &machine->disk);
+    machine->disk.tally = tally;
 }
 
 void machine_look(struct machine *machine, struct machine_faults *ret_faults)
@@ -79,8 +81,7 @@ void machine_look(struct machine *machine, struct machine_faults *ret_faults)
                                           .dead_ops = disk->dead_ops,
                                           .ops = disk->ops,
                                           .fail_one_in = disk->fail_one_in,
-                                          .seed = disk->seed,
-                                          .failures = disk->failures};
+                                          .seed = disk->seed};
     disk->fail_at = disk->dead_at = 0;
     disk->fail_one_in = disk->dead_ops = 0;
 }
@@ -94,5 +95,4 @@ void machine_look_end(struct machine *machine, const struct machine_faults *faul
     disk->ops = faults->ops;
     disk->fail_one_in = faults->fail_one_in;
     disk->seed = faults->seed;
-    disk->failures = faults->failures;
 }

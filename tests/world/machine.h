@@ -19,7 +19,6 @@ struct machine {
     int64_t offset_ms; /* of its wall clock */
     int64_t start_us;  /* its supervisor starts the process then; NEVER while it runs */
     bool running;      /* the process is there */
-    bool damaged;      /* bytes of its disk were spoiled by hand, or lost by a failed flush */
     char boot[33];
     struct sim_disk backup;
     bool has_backup;
@@ -50,7 +49,7 @@ void machine_restore(struct machine *machine);
 struct machine_faults {
     uint64_t fail_at, dead_at, ops;
     uint32_t fail_one_in, dead_ops;
-    uint64_t seed, failures;
+    uint64_t seed;
 };
 void machine_look(struct machine *machine, struct machine_faults *ret_faults);
 void machine_look_end(struct machine *machine, const struct machine_faults *faults);

@@ -2,6 +2,7 @@
  * Runs seeds of the simulated world (world.h), some processes side by side.
  *
  *   world [--from N] [--seeds N] [--jobs N] [--reached]   prints a failing seed, and counts
+ *   … --until WORDS                                       no further than to a failure told so
  *   world --seed N [--shrink]                             one, with its plan and what it reached
  *
  * The last line is cmocka's: "[  PASSED  ]", or "[  FAILED  ] n test(s)". Exit 1 on a failure.
@@ -30,6 +31,7 @@
 /* What the processes share. */
 struct tally {
     _Atomic uint64_t next, done, failed;
+    _Atomic bool told;                  /* the failure that was waited for */
     _Atomic uint64_t running[JOBS_MAX]; /* the seed of each, 0: none */
     _Atomic uint64_t reached[SITE_COUNT];
 };
@@ -37,7 +39,8 @@ struct tally {
 struct settings {
     uint64_t from, seeds, seed;
     unsigned jobs;
-    bool one, shrink, reached, until_failure;
+    bool one, shrink, reached;
+    const char *until; /* words of the failure that is waited for, or NULL */
 };
 
 static double seconds_since(const struct timespec *begin)
@@ -47,7 +50,7 @@ static double seconds_since(const struct timespec *begin)
     return (double)(now.tv_sec - begin->tv_sec) + (double)(now.tv_nsec - begin->tv_nsec) / 1e9;
 }
 
-static bool run_seed(uint64_t seed, struct tally *tally)
+static bool run_seed(uint64_t seed, struct tally *tally, const struct settings *settings)
 {
     struct plan plan;
     struct world *world = malloc(sizeof(*world));
@@ -60,21 +63,28 @@ static bool run_seed(uint64_t seed, struct tally *tally)
     if (!well)
         printf("FAILED seed %" PRIu64 " at %.1f s: %s\n", seed, (double)world->failed_us / US_PER_S,
                world->failure);
+    if (!well && settings->until && strstr(world->failure, settings->until))
+        atomic_store(&tally->told, true);
     world_release(world);
     free(world);
     fflush(stdout);
     return well;
 }
 
+static bool is_enough(const struct tally *tally, const struct settings *settings)
+{
+    return settings->until ? atomic_load(&tally->told)
+                           : atomic_load(&tally->failed) >= FAILURES_MAX;
+}
+
 static void work(struct tally *tally, const struct settings *settings, unsigned job)
 {
     for (;;) {
         uint64_t n = atomic_fetch_add(&tally->next, 1);
-        uint64_t limit = settings->until_failure ? 1 : FAILURES_MAX;
-        if (n >= settings->seeds || atomic_load(&tally->failed) >= limit)
+        if (n >= settings->seeds || is_enough(tally, settings))
             break;
         atomic_store(&tally->running[job], settings->from + n);
-        if (!run_seed(settings->from + n, tally))
+        if (!run_seed(settings->from + n, tally, settings))
             atomic_fetch_add(&tally->failed, 1);
         atomic_fetch_add(&tally->done, 1);
         atomic_store(&tally->running[job], 0);
@@ -164,7 +174,7 @@ static bool explain(const struct plan *plan)
     bool well = world_run(world, plan);
     printf("seed %" PRIu64 ", %zu faults:\n", plan->seed, plan->count);
     plan_print(plan, stdout);
-    for (int site = SITE_DROPPED; site < SITE_COUNT; site++)
+    for (int site = 0; site < SITE_COUNT; site++)
         if (world->reached[site])
             printf("  %-32s %" PRIu64 "\n", site_name(site), world->reached[site]);
     if (well)
@@ -196,8 +206,8 @@ int main(int argc, char **argv)
             settings.shrink = true;
         else if (strcmp(word, "--reached") == 0)
             settings.reached = true;
-        else if (strcmp(word, "--until-failure") == 0)
-            settings.until_failure = true;
+        else if (strcmp(word, "--until") == 0 && i + 1 < argc)
+            settings.until = argv[++i];
         else if (strcmp(word, "--verbose") == 0)
             log_set_level(LOG_LEVEL_DEBUG);
         else if (strcmp(word, "--from") == 0)

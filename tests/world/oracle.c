@@ -19,7 +19,9 @@ void oracle_init(struct oracle *oracle)
             for (int s = 0; s < STREAM_COUNT; s++) {
                 intervals_init(&edge->have[e][s], RANGES_MAX);
                 intervals_init(&edge->lost[e][s], RANGES_MAX);
+                intervals_init(&edge->dropped[e][s], RANGES_MAX);
                 intervals_init(&edge->spoiled[e][s], RANGES_MAX);
+                edge->unique[e][s] = UINT64_MAX;
             }
     }
 }
@@ -32,6 +34,7 @@ void oracle_release(struct oracle *oracle)
             for (int s = 0; s < STREAM_COUNT; s++) {
                 intervals_release(&edge->have[e][s]);
                 intervals_release(&edge->lost[e][s]);
+                intervals_release(&edge->dropped[e][s]);
                 intervals_release(&edge->spoiled[e][s]);
             }
         free(edge->truth);
@@ -40,17 +43,15 @@ void oracle_release(struct oracle *oracle)
     oracle_forget(&oracle->journaled);
     oracle_forget(&oracle->positions);
     free(oracle->acts);
+    free(oracle->deliveries);
 }
 
-int oracle_epoch(struct oracle_edge *edge, const char *epoch)
+int oracle_epoch(const struct oracle_edge *edge, const char *epoch)
 {
     for (int i = 0; i < edge->epoch_count; i++)
         if (strcmp(edge->epochs[i], epoch) == 0)
             return i;
-    if (edge->epoch_count == ORACLE_EPOCHS)
-        return -1;
-    memcpy(edge->epochs[edge->epoch_count], epoch, EPOCH_SIZE);
-    return edge->epoch_count++;
+    return -1;
 }
 
 int oracle_edge_of(const char *name)
@@ -69,12 +70,24 @@ struct truth *oracle_truth(struct oracle *oracle, int edge, const struct value *
                : NULL;
 }
 
+bool oracle_is_plain(const struct world *world, int index)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    return !edge->restores && !edge->damaged && !edge->marks_spoiled &&
+           !world->oracle.centre_restored;
+}
+
 /* ---- maps ---- */
 
 uint64_t oracle_key(int edge, int epoch, enum stream stream, uint64_t seq)
 {
     return UINT64_C(1) << 63 | (uint64_t)edge << 60 | (uint64_t)epoch << 54 |
            (uint64_t)stream << 52 | seq;
+}
+
+uint64_t oracle_position_key(uint64_t position)
+{
+    return UINT64_C(1) << 63 | position;
 }
 
 static struct known *slot_of(const struct known_map *map, uint64_t key)

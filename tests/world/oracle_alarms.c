@@ -11,10 +11,17 @@
 
 /*
  * The alarms that a fresh engine, without a fault, makes of the central journal, from its beginning
- * to the position the product's alarms have reached: the same, under the same keys.
+ * to the position the product's alarms have reached: the same, under the same keys; and what of
+ * them people must be told has reached the provider.
+ *
+ * That engine is the product's own. So what it must never do is watched beside it, by the samples
+ * alone: an alarm returns only from a run of usable samples on the good side of its limit.
  */
 
-#define ROWS 1000
+#define ROWS           1000
+#define TOLD_US        (120 * (int64_t)US_PER_S) /* by then, in the quiet, a notification is sent */
+#define NONE           (-1)
+#define CLOCK_AHEAD_MS 5000 /* a source further ahead is judged as of now */
 
 struct expected {
     char key[64];
@@ -22,10 +29,22 @@ struct expected {
     bool found;
 };
 
+/* What an alarm's point has shown. */
+struct watch {
+    bool seen;
+    int64_t newest_ms;
+    bool clear;     /* the newest sample since the last raise is on the good side */
+    bool was_clear; /* … was, before the sample in hand */
+    bool returned;  /* since the last raise */
+};
+
 struct fold {
     struct world *world;
     struct engine *engine;
+    struct watch *watches; /* of each alarm */
+    long in_hand;          /* the point whose sample is being judged, or NONE */
     uint64_t position;
+    int64_t position_us;
     unsigned number;
     struct expected *list;
     size_t count;
@@ -45,6 +64,71 @@ static void print_line(char line[512], const char *alarm, const char *event, con
     snprintf(line, 512, "%.200s %s %s %" PRIu64 " %" PRId64, alarm, event, state, occurrence, t_ms);
 }
 
+/* ---- what must never happen ---- */
+
+static bool on_good_side(const struct rule *rule, const struct sample *sample)
+{
+    double value = sample->value.number;
+    if (sample->quality > QUALITY_UNCERTAIN)
+        return false;
+    if (rule->kind == RULE_INSTRUMENT)
+        return true;
+    return rule->kind == RULE_HIGH ? value < rule->limits[0].at - rule->deadband
+                                   : value > rule->limits[0].at + rule->deadband;
+}
+
+static void watch_sample(struct fold *fold, size_t point, const struct sample *sample,
+                         int64_t received_ms)
+{
+    const struct rules *rules = fold->world->centre.rules;
+    int64_t t_ms = sample->t_ms > received_ms + CLOCK_AHEAD_MS ? received_ms : sample->t_ms;
+    for (size_t i = 0; i < rules->count; i++) {
+        struct watch *watch = &fold->watches[i];
+        if (rules->list[i].point != point)
+            continue;
+        watch->was_clear = watch->clear;
+        if (watch->seen && t_ms < watch->newest_ms)
+            continue; /* older than what was judged: it says nothing any more */
+        watch->seen = true;
+        watch->newest_ms = t_ms;
+        watch->clear = on_good_side(&rules->list[i], sample);
+    }
+}
+
+/* What happens while a sample is in hand may be of a delay that ended before that sample. */
+static void watch_event(struct fold *fold, const struct alarm_event *event)
+{
+    struct watch *watch = &fold->watches[event->rule - fold->world->centre.rules->list];
+    bool in_hand = fold->in_hand == (long)event->rule->point;
+    if (event->kind == ALARM_RAISE) {
+        fold->world->reached[SITE_RAISE]++;
+        watch->clear = watch->clear && in_hand;
+        watch->was_clear = watch->returned = false;
+    } else if (event->kind == ALARM_RETURN) {
+        watch->returned = true;
+        if (!watch->clear && !(in_hand && watch->was_clear))
+            world_fail(fold->world, "%s returned, and no good sample said so", event->rule->id);
+    } else if (event->kind == ALARM_CLEAR && !watch->returned) {
+        world_fail(fold->world, "%s is cleared, and has not returned", event->rule->id);
+    }
+}
+
+/* ---- what people are told ---- */
+
+static void expect_told(const struct fold *fold, const struct alarm_event *event)
+{
+    bool told =
+        event->kind == ALARM_RAISE || event->kind == ALARM_PRIORITY || event->kind == ALARM_RETURN;
+    if (told && !oracle_was_told(fold->world, event) &&
+        fold->world->now_us - fold->position_us > TOLD_US)
+        world_fail(fold->world,
+                   "the %s of %s (%s, occurrence %" PRIu64 ") never reached the provider",
+                   alarm_event_name(event->kind), event->rule->id, priority_name(event->priority),
+                   event->occurrence);
+}
+
+/* ---- the fold ---- */
+
 static void on_event(void *self, const struct alarm_event *event)
 {
     struct fold *fold = self;
@@ -58,11 +142,8 @@ static void on_event(void *self, const struct alarm_event *event)
              fold->number++);
     print_line(expected->line, event->rule->id, alarm_event_name(event->kind),
                alarm_state_name(event->state), event->occurrence, event->t_ms);
-    bool process = event->rule->kind != RULE_INSTRUMENT;
-    if (process && (event->kind == ALARM_RETURN || event->kind == ALARM_CLEAR) &&
-        event->quality > QUALITY_UNCERTAIN && event->kind == ALARM_RETURN)
-        world_fail(fold->world, "%s returned on a value that is %s", event->rule->id,
-                   quality_name(event->quality));
+    watch_event(fold, event);
+    expect_told(fold, event);
 }
 
 static void take_birth(struct fold *fold, const struct journal_frame *frame,
@@ -93,9 +174,13 @@ static void take_data(struct fold *fold, const struct journal_frame *frame,
     }
     for (size_t i = 0; i < record->sample_count; i++) {
         uint32_t point = record->samples[i].point;
-        if (point < birth->count && birth->points[point] >= 0)
-            engine_sample(fold->engine, (size_t)birth->points[point], &record->samples[i],
-                          frame->wall_ms);
+        if (point >= birth->count || birth->points[point] < 0)
+            continue;
+        size_t place = (size_t)birth->points[point];
+        fold->in_hand = (long)place;
+        watch_sample(fold, place, &record->samples[i], frame->wall_ms);
+        engine_sample(fold->engine, place, &record->samples[i], frame->wall_ms);
+        fold->in_hand = NONE;
     }
 }
 
@@ -104,7 +189,10 @@ static void take_frame(struct fold *fold, const struct journal_frame *frame)
     struct record record;
     if (record_parse(frame->payload, frame->len, &record, NULL))
         return;
+    const struct known *known =
+        oracle_find(&fold->world->oracle.positions, oracle_position_key(frame->seq));
     fold->position = frame->seq;
+    fold->position_us = known ? known->at_us : fold->world->now_us;
     fold->number = 0;
     const struct record_action *action = &record.action;
     long rule = record.head.kind == RECORD_ACTION
@@ -204,10 +292,11 @@ void oracle_check_alarms(struct world *world)
 {
     struct db_options options = {.path = "/c/events.db", .mode = DB_READER};
     struct events_db *events = NULL;
-    struct fold fold = {.world = world};
+    struct fold fold = {.world = world, .in_hand = NONE};
     uint64_t cursor = 0;
     fold.engine = engine_new(world->centre.rules, on_event, &fold);
-    if (!fold.engine || events_db_open(&options, &events, NULL, NULL) ||
+    fold.watches = calloc(world->centre.rules->count, sizeof(*fold.watches));
+    if (!fold.engine || !fold.watches || events_db_open(&options, &events, NULL, NULL) ||
         events_db_cursor(events, &cursor, NULL)) {
         world_fail(world, "the events cannot be read");
     } else {
@@ -217,6 +306,7 @@ void oracle_check_alarms(struct world *world)
     }
     events_db_close(events);
     engine_free(fold.engine);
+    free(fold.watches);
     free(fold.births);
     free(fold.list);
 }

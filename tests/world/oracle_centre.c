@@ -1,6 +1,5 @@
 #include "base/crc32c.h"
 #include "base/json.h"
-#include "base/numbers.h"
 #include "model/receipt.h"
 #include "model/record.h"
 #include "tests/world/oracle.h"
@@ -9,10 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define AWAY_US     (60 * (int64_t)US_PER_S) /* by then the centre must say so */
-#define BACK_US     (60 * (int64_t)US_PER_S)
-#define JSON_LIMIT  (1024 * 1024)
-#define POSITION(p) (UINT64_C(1) << 63 | (p))
+#define AWAY_US    (60 * (int64_t)US_PER_S) /* by then the centre must say so */
+#define BACK_US    (60 * (int64_t)US_PER_S)
+#define JSON_LIMIT (1024 * 1024)
 
 void oracle_centre_opened(struct world *world)
 {
@@ -20,31 +18,114 @@ void oracle_centre_opened(struct world *world)
     if (journal_reader_open(world->centre.journal, 0, oracle->position + 1, &oracle->central))
         abort();
     oracle_centre_look(world);
+    if (oracle->position < oracle->restored_to)
+        world_fail(world, "the restored central journal has %llu records, and had %llu",
+                   (unsigned long long)oracle->position, (unsigned long long)oracle->restored_to);
+    oracle->restored_to = 0;
 }
 
 void oracle_centre_ends(struct world *world)
 {
+    oracle_hear(world);
     journal_reader_close(world->oracle.central);
     world->oracle.central = NULL;
 }
 
 /* ---- the central journal ---- */
 
-static void note_loss(struct world *world, int index, int epoch, const struct record *record)
+/* How many samples of the range, not told of before, the edge is known to have recorded. */
+static uint64_t recorded_in(const struct oracle_edge *edge, int epoch,
+                            const struct record_loss *loss)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < edge->count; i++)
+        for (unsigned n = 0; n < edge->truth[i].place_count; n++) {
+            const struct place *place = &edge->truth[i].places[n];
+            count += place->epoch == epoch && place->stream == loss->of &&
+                     loss->first <= place->seq && place->seq <= loss->last &&
+                     !intervals_contain(&edge->lost[epoch][loss->of], place->seq);
+        }
+    return count;
+}
+
+/* A loss tells how many samples went with it: exactly, where no disk was spoiled or replaced; there
+ * it may speak of samples that are told of elsewhere too. */
+static void check_loss_points(struct world *world, int index, int epoch,
+                              const struct record_loss *loss)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    uint64_t count = recorded_in(edge, epoch, loss);
+    bool exact = oracle_is_plain(world, index);
+    if (exact ? loss->points != count : loss->points > edge->count)
+        world_fail(world,
+                   "%s tells that %llu samples were lost with %c %llu..%llu: there were %llu",
+                   world->edges[index].name, (unsigned long long)loss->points,
+                   stream_letter(loss->of), (unsigned long long)loss->first,
+                   (unsigned long long)loss->last, (unsigned long long)count);
+}
+
+/* Numbers that were reserved and never used are no loss of a sample, unless they had been used and
+ * spoiled. */
+static void note_lost(struct oracle_edge *edge, int epoch, const struct record_loss *loss)
+{
+    struct intervals *lost = &edge->lost[epoch][loss->of];
+    int err = 0;
+    if (strcmp(loss->cause, "restart") != 0)
+        err = intervals_add(lost, loss->first, loss->last);
+    else
+        for (uint64_t seq = loss->first; !err && seq <= loss->last; seq++)
+            if (intervals_contain(&edge->spoiled[epoch][loss->of], seq))
+                err = intervals_add(lost, seq, seq);
+    if (err)
+        abort();
+}
+
+/* Of what is known already, one way or the other, a loss tells nothing. */
+static void note_loss(struct world *world, int index, const struct record *record)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
     const struct record_loss *loss = &record->loss;
-    if (loss->first > loss->last)
+    int epoch = oracle_epoch(edge, loss->epoch[0] ? loss->epoch : record->head.epoch);
+    if (epoch < 0) {
+        world_fail(world, "%s tells of a loss in an epoch that never began",
+                   world->edges[index].name);
         return;
-    if (loss->epoch[0])
-        epoch = oracle_epoch(edge, loss->epoch);
-    if (epoch < 0)
+    }
+    edge->at_centre[epoch] = true;
+    if (loss->first > loss->last ||
+        intervals_contain_all(&edge->have[epoch][loss->of], loss->first, loss->last))
         return;
-    if (!loss->cause[0])
-        world_fail(world, "a loss of %s has no cause", world->edges[index].name);
-    if (intervals_add(&edge->lost[epoch][loss->of], loss->first, loss->last) ||
-        intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
+    check_loss_points(world, index, epoch, loss);
+    edge->lost_points[epoch] += loss->points;
+    note_lost(edge, epoch, loss);
+    if (intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
         abort();
+}
+
+/* What was recorded anew is there no hole any more where it was recorded first. */
+static void note_origin(struct oracle_edge *edge, const struct record *record)
+{
+    const struct record_was *was = &record->was;
+    int epoch = was->epoch[0] ? oracle_epoch(edge, was->epoch) : -1;
+    if (epoch >= 0 && edge->at_centre[epoch] && was->seq && !was->other &&
+        intervals_add(&edge->have[epoch][record->head.stream], was->seq, was->seq))
+        abort();
+}
+
+/* Is it, under its number, what the edge recorded? Numbers that a disk used which was replaced may
+ * stand for something else by now. */
+static void compare_with_edge(struct world *world, int index, int epoch, uint64_t key,
+                              const struct record_head *head, uint32_t crc)
+{
+    const struct oracle_edge *edge = &world->oracle.edges[index];
+    const struct known *appended = oracle_find(&edge->appended, key);
+    if (head->seq > edge->unique[epoch][head->stream] || (!appended && edge->restores))
+        return;
+    if (!appended || appended->crc != crc)
+        world_fail(world, "%s: %c %llu %s", world->edges[index].name, stream_letter(head->stream),
+                   (unsigned long long)head->seq,
+                   appended ? "came with other contents than it was sent with"
+                            : "came, and was never recorded");
 }
 
 static void note_edge_record(struct world *world, int index, const struct record *record,
@@ -56,42 +137,36 @@ static void note_edge_record(struct world *world, int index, const struct record
     int epoch = oracle_epoch(edge, head->epoch);
     uint64_t key = oracle_key(index, epoch, head->stream, head->seq);
     uint32_t crc = crc32c(0, frame->payload, frame->len);
-    if (epoch < 0)
+    if (epoch < 0) {
+        world_fail(world, "%s: the centre has a record of an epoch that never began",
+                   frame->origin);
         return;
+    }
     struct known *known = oracle_know(&oracle->journaled, key);
-    if (known->crc && head->kind != RECORD_BIRTH)
+    if (known->crc)
         world_fail(world, "%s: %c %llu is in the central journal twice%s", frame->origin,
                    stream_letter(head->stream), (unsigned long long)head->seq,
                    known->crc != crc ? ", with two contents" : "");
     known->crc = crc;
-    const struct known *appended = oracle_find(&edge->appended, key);
-    if (appended && appended->crc != crc && !edge->reused[epoch] &&
-        strcmp(record->loss.cause, "dead_letter") != 0)
-        world_fail(world, "%s: %c %llu came with other contents than it was sent with",
-                   frame->origin, stream_letter(head->stream), (unsigned long long)head->seq);
+    compare_with_edge(world, index, epoch, key, head, crc);
+    edge->at_centre[epoch] = true;
+    if (head->kind == RECORD_LOSS)
+        note_loss(world, index, record);
+    note_origin(edge, record);
+    if (head->kind == RECORD_DATA)
+        edge->arrived[epoch] += record->sample_count;
     if (intervals_add(&edge->have[epoch][head->stream], head->seq, head->seq))
         abort();
-    if (head->kind == RECORD_LOSS)
-        note_loss(world, index, epoch, record);
-}
-
-static void note_action(struct world *world, const struct record *record)
-{
-    uint64_t act;
-    struct oracle *oracle = &world->oracle;
-    if (parse_u64(record->action.note, 0, oracle->act_count, &act) || act >= oracle->act_count)
-        return;
-    if (++oracle->acts[act].journaled > 1 && !oracle->acts[act].excused)
-        world_fail(world, "action %llu is in the central journal twice", (unsigned long long)act);
 }
 
 static void note_frame(struct world *world, const struct journal_frame *frame)
 {
     struct oracle *oracle = &world->oracle;
     struct record record;
+    struct known *known = oracle_know(&oracle->positions, oracle_position_key(frame->seq));
     oracle->position = frame->seq;
-    oracle_know(&oracle->positions, POSITION(frame->seq))->crc =
-        crc32c(0, frame->payload, frame->len);
+    known->crc = crc32c(0, frame->payload, frame->len);
+    known->at_us = world->now_us;
     if (record_parse(frame->payload, frame->len, &record, NULL)) {
         world_fail(world, "record %llu of the central journal cannot be read",
                    (unsigned long long)frame->seq);
@@ -101,7 +176,7 @@ static void note_frame(struct world *world, const struct journal_frame *frame)
     if (edge >= 0)
         note_edge_record(world, edge, &record, frame);
     if (record.head.kind == RECORD_ACTION)
-        note_action(world, &record);
+        oracle_act_journaled(world, &record.action);
     record_release(&record);
 }
 
@@ -110,6 +185,7 @@ void oracle_centre_look(struct world *world)
     struct centre_node *centre = &world->centre;
     struct machine_faults faults;
     struct journal_frame frame;
+    oracle_hear(world);
     if (!world->oracle.central || centre->machine.disk.dead ||
         journal_durable(centre->journal, 0) <= world->oracle.position)
         return;
@@ -126,8 +202,10 @@ static bool is_durable(struct world *world, int index, const struct receipt *rec
     struct oracle_edge *edge = &world->oracle.edges[index];
     const struct receipt_stream *said = &receipt->streams[stream];
     int epoch = oracle_epoch(edge, receipt->epoch);
-    const struct intervals *have = &edge->have[epoch < 0 ? 0 : epoch][stream];
-    bool all = epoch < 0 || !said->through || intervals_contain_all(have, 1, said->through);
+    if (epoch < 0)
+        return !said->through && !said->also_count;
+    const struct intervals *have = &edge->have[epoch][stream];
+    bool all = !said->through || intervals_contain_all(have, 1, said->through);
     for (size_t i = 0; all && i < said->also_count; i++)
         all = intervals_contain_all(have, said->also[i].first, said->also[i].last);
     return all;
@@ -152,25 +230,6 @@ void oracle_centre_says(struct world *world, const char *topic, const void *payl
         if (receipt.streams[stream].present && !is_durable(world, index, &receipt, stream))
             world_fail(world, "a receipt for %s tells of records in %c that are not durable", name,
                        stream_letter((enum stream)stream));
-}
-
-/* ---- people ---- */
-
-size_t oracle_next_act(const struct oracle *oracle)
-{
-    return oracle->act_count;
-}
-
-void oracle_acted(struct world *world, bool answered)
-{
-    struct oracle *oracle = &world->oracle;
-    struct oracle_act *acts =
-        reallocarray(oracle->acts, oracle->act_count + 1, sizeof(*oracle->acts));
-    if (!acts)
-        abort();
-    oracle->acts = acts;
-    acts[oracle->act_count++] = (struct oracle_act){.answered = answered};
-    world->reached[SITE_ACKED] += answered;
 }
 
 /* ---- presence ---- */
@@ -221,51 +280,4 @@ void oracle_look_at_presence(struct world *world)
         json_free(document);
     }
     buffer_release(&out);
-}
-
-/* ---- restored disks ---- */
-
-static void forget_centre(struct oracle *oracle)
-{
-    oracle->position = 0;
-    oracle->centre_restored = true;
-    oracle_forget(&oracle->journaled);
-    oracle_forget(&oracle->positions);
-    for (size_t i = 0; i < oracle->act_count; i++) {
-        oracle->acts[i].excused = true;
-        oracle->acts[i].journaled = 0;
-    }
-    for (int i = 0; i < WORLD_EDGES; i++)
-        for (int e = 0; e < ORACLE_EPOCHS; e++)
-            for (int s = 0; s < STREAM_COUNT; s++) {
-                intervals_clear(&oracle->edges[i].have[e][s]);
-                intervals_clear(&oracle->edges[i].lost[e][s]);
-            }
-}
-
-static bool at_centre(const struct oracle_edge *edge, const struct truth *truth)
-{
-    for (unsigned i = 0; i < truth->place_count; i++) {
-        const struct place *place = &truth->places[i];
-        if (intervals_contain(&edge->have[place->epoch][place->stream], place->seq))
-            return true;
-    }
-    return false;
-}
-
-void oracle_restored(struct world *world, int node)
-{
-    struct oracle *oracle = &world->oracle;
-    if (node == NODE_CENTRE) {
-        forget_centre(oracle);
-        return;
-    }
-    struct oracle_edge *edge = &oracle->edges[node];
-    edge->restores++;
-    oracle_forget(&edge->appended);
-    for (int e = 0; e < edge->epoch_count; e++)
-        edge->reused[e] = true;
-    oracle_centre_look(world);
-    for (size_t i = 0; i < edge->count; i++)
-        edge->truth[i].excused = edge->truth[i].excused || !at_centre(edge, &edge->truth[i]);
 }

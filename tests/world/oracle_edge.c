@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMIT_US (2500 * (int64_t)US_PER_MS) /* within it a sample must be durable */
+#define COMMIT_US  (2500 * (int64_t)US_PER_MS) /* within it a sample must be durable */
+#define FULL_BYTES (32 * 1024) /* a journal with that much room is not full: some segments */
 
 size_t oracle_next_sample(const struct oracle *oracle, int edge)
 {
@@ -19,6 +20,7 @@ void oracle_put(struct world *world, int index, const struct sample *samples, si
                 bool taken)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
+    edge->not_taken += taken ? 0 : count;
     for (size_t i = 0; i < count; i++) {
         if (edge->count == edge->capacity) {
             edge->capacity = edge->capacity ? 2 * edge->capacity : 1024;
@@ -31,11 +33,29 @@ void oracle_put(struct world *world, int index, const struct sample *samples, si
     }
 }
 
+/* A journal begins a new epoch only where its disk is an older one than it was, or lost what would
+ * show that it is not. */
+static void begin_epoch(struct world *world, int index, const char *epoch)
+{
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    const char *name = world->edges[index].name;
+    if (oracle_epoch(edge, epoch) >= 0)
+        return;
+    if (edge->epoch_count && !edge->may_begin_epoch)
+        world_fail(world, "%s began a new epoch for no reason", name);
+    edge->may_begin_epoch = false;
+    if (edge->epoch_count == ORACLE_EPOCHS)
+        world_fail(world, "%s has more epochs than are looked after here", name);
+    else
+        memcpy(edge->epochs[edge->epoch_count++], epoch, EPOCH_SIZE);
+}
+
 static void open_readers(struct world *world, int index)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
     struct journal *journal = world->edges[index].journal;
     memcpy(edge->reader_epoch, journal_epoch(journal), EPOCH_SIZE);
+    begin_epoch(world, index, edge->reader_epoch);
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         journal_reader_close(edge->readers[stream]);
         edge->readers[stream] = NULL;
@@ -46,9 +66,13 @@ static void open_readers(struct world *world, int index)
 
 void oracle_edge_opened(struct world *world, int index)
 {
-    memset(world->oracle.edges[index].headless, 0, sizeof(world->oracle.edges[index].headless));
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    memset(edge->headless, 0, sizeof(edge->headless));
+    edge->drop_count = 0;
+    edge->opening = true;
     open_readers(world, index);
     oracle_edge_look(world, index);
+    edge->opening = false;
 }
 
 static void spoil(struct oracle_edge *edge, int epoch, enum stream stream, uint64_t first,
@@ -60,6 +84,19 @@ static void spoil(struct oracle_edge *edge, int epoch, enum stream stream, uint6
 
 /* ---- what is durable ---- */
 
+/* A record that was recorded anew says where its samples were. */
+static void check_origin(struct world *world, int index, const struct truth *truth,
+                         enum stream stream, const struct record_was *was)
+{
+    int epoch = oracle_epoch(&world->oracle.edges[index], was->epoch);
+    for (unsigned i = 0; i < truth->place_count; i++)
+        if (truth->places[i].epoch == epoch && truth->places[i].seq == was->seq &&
+            truth->places[i].stream == stream)
+            return;
+    world_fail(world, "%s: a sample is recorded anew, and was not in %c %llu before",
+               world->edges[index].name, stream_letter(stream), (unsigned long long)was->seq);
+}
+
 static void note_place(struct world *world, int index, struct truth *truth,
                        const struct place *place, const struct sample *sample)
 {
@@ -67,36 +104,110 @@ static void note_place(struct world *world, int index, struct truth *truth,
     if (sample->t_ms != truth->sample.t_ms || sample->quality != truth->sample.quality)
         world_fail(world, "%s: a sample was recorded with another time or quality", name);
     for (unsigned i = 0; i < truth->place_count; i++) {
-        const struct place *other = &truth->places[i];
+        struct place *other = &truth->places[i];
+        bool same = other->seq == place->seq && other->stream == place->stream;
         if (other->epoch != place->epoch)
             continue;
-        if ((other->seq != place->seq || other->stream != place->stream) && !truth->excused)
+        if (!same && other->life == place->life)
             world_fail(world, "%s: a sample is recorded twice, as %c %llu and %llu", name,
                        stream_letter(place->stream), (unsigned long long)other->seq,
                        (unsigned long long)place->seq);
-        return;
+        if (same) {
+            other->life = place->life;
+            return;
+        }
     }
     if (truth->place_count == ORACLE_PLACES)
-        truth->places[0] = truth->places[--truth->place_count];
-    truth->places[truth->place_count++] = *place;
+        world_fail(world, "%s: a sample is recorded in more places than are looked after", name);
+    else
+        truth->places[truth->place_count++] = *place;
     truth->memory = false;
 }
 
-/* Damage is told of what was spoiled, and of nothing else that the centre has not. */
-static void check_damage(struct world *world, int index, int epoch, const struct record_loss *loss)
+/* Damage is told of what was spoiled, a restart of what was never used, and neither of anything
+ * good that the centre has not. */
+static void check_lost(struct world *world, int index, int epoch, const struct record_loss *loss)
 {
     const struct oracle_edge *edge = &world->oracle.edges[index];
-    world->reached[SITE_LOSS_DAMAGE]++;
     for (uint64_t seq = loss->first; seq <= loss->last && !world->failed; seq++) {
         if (intervals_contain(&edge->spoiled[epoch][loss->of], seq) ||
-            intervals_contain(&edge->have[epoch][loss->of], seq) || edge->reused[epoch] ||
+            intervals_contain(&edge->have[epoch][loss->of], seq) ||
+            (edge->marks_spoiled && intervals_contain(&edge->dropped[epoch][loss->of], seq)) ||
             !oracle_find(&edge->appended, oracle_key(index, epoch, loss->of, seq)))
             continue;
-        world_fail(world, "%s tells of damage to %c %llu..%llu, and %llu was never spoiled",
-                   world->edges[index].name, stream_letter(loss->of),
+        world_fail(world, "%s tells of %s to %c %llu..%llu, and %llu was never spoiled",
+                   world->edges[index].name, loss->cause, stream_letter(loss->of),
                    (unsigned long long)loss->first, (unsigned long long)loss->last,
                    (unsigned long long)seq);
     }
+}
+
+/* Room is made where there is none, by a segment that is then dropped. */
+static void check_space(struct world *world, int index, const struct record_loss *loss)
+{
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    const struct edge_node *node = &world->edges[index];
+    const struct sim_disk *disk = &node->machine.disk;
+    int epoch = oracle_epoch(edge, edge->reader_epoch);
+    uint64_t bytes, received;
+    if (intervals_add(&edge->dropped[epoch][loss->of], loss->first, loss->last))
+        abort();
+    if (edge->opening)
+        return; /* what became of it shows in the books */
+    journal_bytes(node->journal, &bytes, &received);
+    if (!disk->capacity && (!node->limit_bytes || bytes + FULL_BYTES < node->limit_bytes))
+        world_fail(world, "%s gives up records for space, and has room", node->name);
+    /* A record that waited for a failing disk is told without the drop, and once more with it. */
+    bool calm = !disk->fail_one_in && node->troubled_us + US_PER_S * 5 < world->now_us;
+    if (calm && edge->drop_count < ORACLE_DROPS)
+        edge->drops[edge->drop_count++] =
+            (struct oracle_drop){loss->of, loss->first, loss->last, world->now_us, disk->failures};
+}
+
+/* What was told to be dropped is no longer there, unless the disk failed. */
+static void check_drops(struct world *world, int index)
+{
+    struct oracle_edge *edge = &world->oracle.edges[index];
+    const struct edge_node *node = &world->edges[index];
+    const struct sim_disk *disk = &node->machine.disk;
+    while (edge->drop_count && edge->drops[0].told_us < world->now_us) {
+        struct oracle_drop drop = edge->drops[0];
+        edge->drop_count--;
+        memmove(edge->drops, edge->drops + 1, edge->drop_count * sizeof(edge->drops[0]));
+        if (drop.failures == disk->failures && !disk->capacity &&
+            (journal_spans(node->journal, drop.stream, drop.first) ||
+             journal_spans(node->journal, drop.stream, drop.last)))
+            world_fail(world, "%s told that %c %llu..%llu is dropped, and has it", node->name,
+                       stream_letter(drop.stream), (unsigned long long)drop.first,
+                       (unsigned long long)drop.last);
+    }
+}
+
+/* A loss of an epoch that ended is told once more in the present one. */
+static void check_told(struct world *world, int index, int epoch, const struct record_loss *loss)
+{
+    static const struct {
+        const char *cause;
+        enum site site;
+    } causes[] = {
+        {"damage", SITE_LOSS_DAMAGE}, {"restart", SITE_LOSS_RESTART}, {"space", SITE_LOSS_SPACE}};
+    size_t i = 0;
+    while (i < sizeof(causes) / sizeof(causes[0]) && strcmp(causes[i].cause, loss->cause) != 0)
+        i++;
+    if (i == sizeof(causes) / sizeof(causes[0])) {
+        world_fail(world, "%s tells of a loss for \"%s\"", world->edges[index].name, loss->cause);
+        return;
+    }
+    world->reached[causes[i].site]++;
+    if (loss->epoch[0])
+        epoch = oracle_epoch(&world->oracle.edges[index], loss->epoch);
+    if (epoch < 0)
+        world_fail(world, "%s tells of a loss in an epoch that never began",
+                   world->edges[index].name);
+    else if (causes[i].site != SITE_LOSS_SPACE)
+        check_lost(world, index, epoch, loss);
+    else if (!loss->epoch[0] && loss->first <= loss->last)
+        check_space(world, index, loss);
 }
 
 static void note_samples(struct world *world, int index, const struct place *place,
@@ -108,18 +219,12 @@ static void note_samples(struct world *world, int index, const struct place *pla
                    stream_letter(place->stream), (unsigned long long)place->seq);
         return;
     }
-    world->reached[SITE_LOSS_SPACE] +=
-        record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "space") == 0;
-    world->reached[SITE_LOSS_RESTART] +=
-        record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "restart") == 0;
-    if (record.head.kind == RECORD_LOSS && strcmp(record.loss.cause, "damage") == 0)
-        check_damage(world, index,
-                     record.loss.epoch[0]
-                         ? oracle_epoch(&world->oracle.edges[index], record.loss.epoch)
-                         : place->epoch,
-                     &record.loss);
+    if (record.head.kind == RECORD_LOSS)
+        check_told(world, index, place->epoch, &record.loss);
     for (size_t i = 0; i < record.sample_count && !world->failed; i++) {
         struct truth *truth = oracle_truth(&world->oracle, index, &record.samples[i].value);
+        if (truth && record.was.seq)
+            check_origin(world, index, truth, place->stream, &record.was);
         if (truth)
             note_place(world, index, truth, place, &record.samples[i]);
         else
@@ -150,7 +255,8 @@ static void note_frame(struct world *world, int index, int stream,
                        const struct journal_frame *frame)
 {
     struct oracle_edge *edge = &world->oracle.edges[index];
-    struct place place = {oracle_epoch(edge, edge->reader_epoch), (enum stream)stream, frame->seq};
+    struct place place = {oracle_epoch(edge, edge->reader_epoch), (enum stream)stream, frame->seq,
+                          edge->restores};
     if (place.epoch < 0)
         return;
     struct known *known =
@@ -192,6 +298,7 @@ void oracle_edge_look(struct world *world, int index)
     for (int stream = 0; stream < STREAM_COUNT && !world->failed; stream++)
         while (!world->failed && !journal_reader_next(edge->readers[stream], &frame, NULL))
             note_frame(world, index, stream, &frame);
+    check_drops(world, index);
     machine_look_end(&node->machine, &faults);
     pass_settled(edge);
 }
@@ -215,6 +322,7 @@ void oracle_spoiled(struct world *world, int index, const char *path, uint64_t a
     uint64_t size;
     int fd;
     machine_look(&node->machine, &faults);
+    world->oracle.edges[index].damaged = world->oracle.edges[index].may_begin_epoch = true;
     if (!segment_file_header(io, path, &header, &size) && !io->open(io->self, path, false, &fd)) {
         const char letter[] = {header.letter, '\0'};
         print_hex(header.epoch, SEGMENT_EPOCH_BYTES, epoch_text);
@@ -267,8 +375,15 @@ void oracle_edge_ends(struct world *world, int index, bool flushed)
         truth->memory = true;
         world->reached[SITE_MEMORY_LOST]++;
     }
-    edge->said_refused += status.refused;
-    if (overdue > status.refused)
+    if (status.refused < edge->not_taken)
+        world_fail(world, "%s did not take %llu samples, and says %llu", node->name,
+                   (unsigned long long)edge->not_taken, (unsigned long long)status.refused);
+    uint64_t refused = status.refused - edge->not_taken;
+    edge->not_taken = 0;
+    edge->said_refused += refused;
+    /* What its new epoch had written may be gone again. */
+    edge->may_begin_epoch = edge->may_begin_epoch || (edge->epoch_count > 1 && !flushed);
+    if (overdue > refused)
         world_fail(world, "%s: %llu samples were not durable long after they were read", node->name,
                    (unsigned long long)overdue);
 }

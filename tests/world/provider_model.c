@@ -3,6 +3,7 @@
 #include "net/http_client.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The client of the product has no owner to ask: one provider at a time is there. */
 static struct provider *there;
@@ -15,36 +16,22 @@ void provider_init(struct provider *provider)
 
 void provider_release(struct provider *provider)
 {
+    for (size_t i = 0; i < provider->taken_count; i++)
+        free(provider->taken[i].body);
     free(provider->taken);
     there = NULL;
 }
 
-uint64_t provider_hash(const void *body, size_t len)
+static void remember(struct provider *provider, const void *body, size_t len, bool answered)
 {
-    const uint8_t *bytes = body;
-    uint64_t hash = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
-    return hash;
-}
-
-bool provider_took(const struct provider *provider, const void *body, size_t len)
-{
-    uint64_t hash = provider_hash(body, len);
-    for (size_t i = 0; i < provider->taken_count; i++)
-        if (provider->taken[i] == hash)
-            return true;
-    return false;
-}
-
-static void remember(struct provider *provider, const void *body, size_t len)
-{
-    uint64_t *taken =
+    struct taken *taken =
         reallocarray(provider->taken, provider->taken_count + 1, sizeof(*provider->taken));
-    if (!taken)
+    char *copy = malloc(len + 1);
+    if (!taken || !copy)
         abort();
+    memcpy(copy, body, len);
     provider->taken = taken;
-    taken[provider->taken_count++] = provider_hash(body, len);
+    taken[provider->taken_count++] = (struct taken){copy, len, answered};
 }
 
 /* ---- in the place of net/http_client.c ---- */
@@ -70,16 +57,23 @@ int http_exchange(struct http_client *client, const struct http_exchange_request
                   struct http_exchange_reply *ret_reply, struct message *message)
 {
     (void)client;
-    there->asked++;
-    if (there->mode == PROVIDER_TIMES_OUT || there->mode == PROVIDER_HALF) {
-        there->refused++;
+    there->asked[there->mode]++;
+    switch (there->mode) {
+    case PROVIDER_TIMES_OUT:
         there->slow = true;
         return message_set(message, ERR_TIMEOUT, "no answer in time");
+    case PROVIDER_HALF:
+        remember(there, request->body, request->len, false);
+        return message_set(message, ERR_CLOSED, "the connection ended before the answer");
+    case PROVIDER_500:
+        ret_reply->status = 500;
+        return 0;
+    case PROVIDER_WELL:
+    case PROVIDER_FORGETS:
+    case PROVIDER_MODE_COUNT:
+        break;
     }
-    ret_reply->status = there->mode == PROVIDER_500 ? 500 : 200;
-    if (there->mode == PROVIDER_500)
-        there->refused++;
-    else
-        remember(there, request->body, request->len);
+    ret_reply->status = 200;
+    remember(there, request->body, request->len, true);
     return 0;
 }

@@ -97,14 +97,7 @@ bool world_run(struct world *world, const struct plan *plan)
     }
     if (!world->failed)
         oracle_end(world);
-    world->reached[SITE_DROPPED] += world->broker.dropped;
-    world->reached[SITE_DOUBLED] += world->broker.doubled;
-    world->reached[SITE_REORDERED] += world->broker.reordered;
-    world->reached[SITE_LIED] += world->broker.lied;
-    world->reached[SITE_WILL] += world->broker.wills;
-    world->reached[SITE_PROVIDER_REFUSED] += world->provider.refused;
-    for (int node = 0; node < NODE_COUNT; node++)
-        world->reached[SITE_DISK_FAILURE] += world_machine(world, node)->disk.failures;
+    faults_tally(world);
     return !world->failed;
 }
 

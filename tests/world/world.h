@@ -2,7 +2,7 @@
  * The whole system in one process, on virtual time, with a seed: three edges, a broker, the centre,
  * a provider and people, out of the product's own parts, on simulated disks.
  *
- *   plan (faults.h) ──> world ── steps ──> edges, centre ── what they did ──> oracle
+ *   plan (plan.h) ──> world ── steps ──> edges, centre ── what they did ──> oracle
  *
  * A world is made from a plan and run to its end; what goes wrong is in `failure`, and the same
  * plan gives the same run. One thread. Faults stop QUIET_US before the end: all must heal by then.

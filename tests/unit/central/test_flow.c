@@ -543,6 +543,30 @@ static void a_dead_letter_keeps_its_place_on_the_ledger_over_a_restart(void **st
     end(county);
 }
 
+/* Cut on its way, with a head that can be read: the whole, which comes later, is no duplicate. */
+static void a_part_of_a_record_does_not_stand_for_it(void **state)
+{
+    (void)state;
+    static const char payload[] =
+        "{\"v\":1,\"kind\":\"loss\",\"epoch\":\"" INSTANCE "\",\"stream\":\"a\",\"seq\":5,"
+        "\"boot\":\"b\",\"mono\":1,\"sync\":true,\"t0\":1767576600000,\"of\":\"t\","
+        "\"first\":3,\"last\":9,\"from\":1767576600000,\"to\":1767576600000,\"points\":7,"
+        "\"cause\":\"space\"}";
+    struct county *county = calloc(1, sizeof(*county));
+    struct ingest_status status;
+    begin(county, 14);
+    for (size_t len = sizeof(payload) - 20; len < sizeof(payload); len += 19)
+        ingest_message(county->ingest, county->clock.now, "chengmai/v1/e9/event", payload, len);
+    step(county);
+    const struct source_epoch *epoch = stranger(county, INSTANCE);
+    ingest_get_status(county->ingest, &status);
+    assert_int_equal(status.dead_letters, 1);
+    assert_int_equal(epoch->loss_count, 1);
+    assert_string_equal(epoch->losses[0].cause, "space");
+    assert_int_equal(epoch->lost_points, 7);
+    end(county);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -560,6 +584,7 @@ int main(void)
         cmocka_unit_test(an_edge_with_a_new_disk_goes_on_under_a_new_epoch),
         cmocka_unit_test(a_disk_restored_from_a_backup_reuses_no_number_and_loses_nothing),
         cmocka_unit_test(a_dead_letter_keeps_its_place_on_the_ledger_over_a_restart),
+        cmocka_unit_test(a_part_of_a_record_does_not_stand_for_it),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

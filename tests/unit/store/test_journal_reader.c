@@ -281,6 +281,107 @@ static void what_is_dropped_is_not_read_any_more(void **state)
     journal_reader_close(reader);
 }
 
+/* ---- a disk that cannot be read ---- */
+
+static void fail_reads(struct bed *bed, uint32_t one_in)
+{
+    bed->disk.fail_one_in = one_in;
+    bed->disk.fail_ops = 1U << SIM_READ;
+}
+
+static void a_disk_that_reads_nothing_for_a_while_has_lost_nothing(void **state)
+{
+    struct bed *bed = *state;
+    struct journal_frame frame;
+    struct interval gap;
+    struct journal_loss loss;
+    bed_fill(bed, 1, LEN, 10);
+    bed_commit(bed);
+    struct journal_reader *reader = open_reader(bed, 1, 3);
+    fail_reads(bed, 1);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(journal_reader_next(reader, &frame, &gap), ERR_IO);
+        assert_int_equal(journal_reader_position(reader), 3);
+    }
+    fail_reads(bed, 0);
+    for (uint64_t seq = 3; seq <= 10; seq++)
+        expect(reader, 1, seq);
+    expect_end(reader);
+    assert_int_equal(journal_next_loss(bed->journal, &loss), ERR_NOT_FOUND);
+    journal_reader_close(reader);
+}
+
+static void what_is_read_at_the_second_try_is_no_damage(void **state)
+{
+    enum { RECORDS = 600 };
+    struct bed *bed = *state;
+    struct journal_frame frame;
+    struct interval gap;
+    struct journal_loss loss;
+    uint64_t refused = 0;
+    for (int i = 0; i < RECORDS / 10; i++) {
+        bed_fill(bed, 1, LEN, 10);
+        bed_commit(bed);
+    }
+    bed_crash(bed, true);
+    fail_reads(bed, 2);
+    while (journal_open(&bed->options, &bed->journal, &bed->report, &bed->message))
+        refused++; /* as it may, for it reads headers and the last segment; started again */
+    struct journal_reader *reader = open_reader(bed, 1, 1);
+    for (uint64_t seq = 1; seq <= RECORDS;) {
+        int err = journal_reader_next(reader, &frame, &gap);
+        assert_true(err == 0 || err == ERR_IO);
+        refused += err == ERR_IO;
+        if (err)
+            continue;
+        assert_int_equal(frame.seq, seq++);
+        bed_check_frame(&frame, 1, LEN);
+    }
+    assert_true(refused > 0);
+    assert_int_equal(journal_next_loss(bed->journal, &loss), ERR_NOT_FOUND);
+    journal_reader_close(reader);
+}
+
+static int (*read_all)(void *self, int fd, void *data, size_t len, uint64_t at, size_t *ret_len);
+
+/* The sector from 8192 on cannot be read, nor anything that reaches into it. */
+static int read_around_a_bad_sector(void *self, int fd, void *data, size_t len, uint64_t at,
+                                    size_t *ret_len)
+{
+    if (at < 12288 && at + len > 8192)
+        return ERR_IO;
+    return read_all(self, fd, data, len, at, ret_len);
+}
+
+static void a_bad_sector_is_waited_for_long_and_not_for_ever(void **state)
+{
+    struct bed *bed = *state;
+    struct journal_frame frame;
+    struct interval gap;
+    struct journal_loss loss;
+    int refused = 0, err;
+    bed_fill(bed, 1, LEN, 20);
+    bed_commit(bed);
+    read_all = bed->disk.io.pread;
+    bed->disk.io.pread = read_around_a_bad_sector;
+    struct journal_reader *reader = open_reader(bed, 1, 1);
+    for (uint64_t seq = 1; seq <= 7; seq++)
+        expect(reader, 1, seq); /* all that lie before it */
+    while ((err = journal_reader_next(reader, &frame, &gap)) == ERR_IO)
+        refused++;
+    assert_int_equal(err, ERR_GAP);
+    assert_in_range(refused, 500, 5000);
+    assert_int_equal(gap.first, 8);
+    assert_int_equal(gap.last, 12);
+    for (uint64_t seq = 13; seq <= 20; seq++)
+        expect(reader, 1, seq);
+    assert_int_equal(journal_next_loss(bed->journal, &loss), 0);
+    assert_int_equal(loss.first, 8);
+    assert_int_equal(loss.last, 12);
+    assert_string_equal(loss.cause, "damage");
+    journal_reader_close(reader);
+}
+
 /* ---- threads, on real files ---- */
 
 struct reading {
@@ -367,6 +468,9 @@ int main(void)
         TEST(a_segment_that_grew_meanwhile_is_not_damaged),
         TEST(a_file_that_vanishes_is_a_gap),
         TEST(what_is_dropped_is_not_read_any_more),
+        TEST(a_disk_that_reads_nothing_for_a_while_has_lost_nothing),
+        TEST(what_is_read_at_the_second_try_is_no_damage),
+        TEST(a_bad_sector_is_waited_for_long_and_not_for_ever),
         cmocka_unit_test(readers_run_beside_the_appender),
     };
 #undef TEST

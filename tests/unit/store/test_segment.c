@@ -329,6 +329,35 @@ static void a_sector_that_cannot_be_read_is_damage_and_no_more(void **state)
     close_file(&file);
 }
 
+/* The first sector cannot be read. */
+static int read_all_but_the_beginning(void *self, int fd, void *data, size_t len, uint64_t at,
+                                      size_t *ret_len)
+{
+    return at < 4096 ? ERR_IO : read_all(self, fd, data, len, at, ret_len);
+}
+
+static void a_header_is_lost_on_a_disk_that_reads_the_rest_only(void **state)
+{
+    struct file file;
+    struct segment_header header;
+    uint64_t size;
+    const struct journal_io *io = &file.disk.io;
+    (void)state;
+    make_file(&file);
+    file.disk.fail_ops = 1U << SIM_READ;
+    file.disk.fail_one_in = 1;
+    assert_int_equal(segment_file_header(io, PATH, &header, &size), ERR_IO);
+    file.disk.fail_one_in = 3; /* now and then */
+    assert_int_equal(segment_file_header(io, PATH, &header, &size), 0);
+    assert_int_equal(header.first, 1001);
+    file.disk.fail_one_in = 0;
+    read_all = file.disk.io.pread;
+    file.disk.io.pread = read_all_but_the_beginning;
+    assert_int_equal(segment_file_header(io, PATH, &header, &size), ERR_CORRUPT);
+    assert_int_equal(size, file.ends[9]);
+    sim_disk_release(&file.disk);
+}
+
 static void a_sequence_that_cannot_stand_there_is_refused(void **state)
 {
     struct file file;
@@ -436,6 +465,7 @@ int main(void)
         cmocka_unit_test(damage_to_the_end_is_told_as_all_that_is_left),
         cmocka_unit_test(a_file_that_is_too_short_ends_where_it_ends),
         cmocka_unit_test(a_sector_that_cannot_be_read_is_damage_and_no_more),
+        cmocka_unit_test(a_header_is_lost_on_a_disk_that_reads_the_rest_only),
         cmocka_unit_test(a_sequence_that_cannot_stand_there_is_refused),
         cmocka_unit_test(marks_read_back_as_written),
         cmocka_unit_test(the_fullest_marks_fit_into_a_slot),

@@ -56,6 +56,7 @@ static bool fails(struct sim_disk *disk, enum sim_op op)
     if (!now && disk->fail_one_in && (disk->fail_ops & 1U << op))
         now = sim_below(&disk->seed, disk->fail_one_in) == 0;
     disk->failures += now;
+    disk->tally.failed[op] += now;
     if (now)
         errno = EIO;
     return now;
@@ -144,6 +145,22 @@ uint64_t sim_disk_used(const struct sim_disk *disk)
     for (size_t i = 0; i < disk->cached_count; i++)
         used += allocated(disk->cached[i].file);
     return used;
+}
+
+/* How far the file may reach on a disk with an end. */
+static uint64_t reach(const struct sim_disk *disk, const struct sim_file *file)
+{
+    if (!disk->capacity)
+        return UINT64_MAX;
+    uint64_t used = sim_disk_used(disk);
+    return allocated(file) + (used < disk->capacity ? disk->capacity - used : 0);
+}
+
+static int say_full(struct sim_disk *disk)
+{
+    disk->tally.full++;
+    errno = ENOSPC;
+    return ERR_FULL;
 }
 
 /* ---- the calls ---- */
@@ -281,11 +298,11 @@ static int sim_pwrite(void *self, int fd, const void *data, size_t len, uint64_t
         err = ERR_IO;
         len = sim_below(&disk->seed, (uint32_t)len + 1);
     }
-    uint64_t before = allocated(file);
-    if (disk->capacity && at + len > before &&
-        sim_disk_used(disk) + at + len - before > disk->capacity) {
-        errno = ENOSPC;
-        return ERR_FULL;
+    if (at + len > allocated(file) && at + len > reach(disk, file)) {
+        uint64_t end = reach(disk, file);
+        len = end > at ? (size_t)(end - at) : 0;
+        disk->tally.full_in_part += len > 0;
+        err = say_full(disk);
     }
     if (!len)
         return err;
@@ -322,11 +339,8 @@ static int sim_fallocate(void *self, int fd, uint64_t len)
         return ERR_IO;
     if (disk->no_reserve)
         return 0;
-    uint64_t before = allocated(file);
-    if (disk->capacity && len > before && sim_disk_used(disk) + len - before > disk->capacity) {
-        errno = ENOSPC;
-        return ERR_FULL;
-    }
+    if (len > allocated(file) && len > reach(disk, file))
+        return say_full(disk);
     make_room(file, len);
     file->reserved = len;
     if (file->cached_len < len)

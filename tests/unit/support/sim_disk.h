@@ -2,7 +2,8 @@
  * A disk in memory that forgets, fails and lies as real ones do, behind a struct journal_io.
  *
  * What is written lies in a cache until it is flushed. A power cut keeps of the rest any sectors,
- * any sizes, and of the folder's changes any that were not flushed. A flush that fails forgets
+ * any sizes, and of the folder's changes any that were not flushed. A write that fails, or finds no
+ * room for all, leaves a part. A flush that fails forgets
  * what it should have written, and the next one says that all is well. Driven by a seed; used by
  * one thread. The folders of paths are not kept: a path is a name.
  */
@@ -44,6 +45,13 @@ struct sim_change {
     struct sim_file *file;
 };
 
+/* What failed so far, and was meant to. */
+struct sim_tally {
+    uint64_t failed[SIM_OP_COUNT];
+    uint64_t full,
+        full_in_part; /* calls that found no room; … that wrote what there was room for */
+};
+
 struct sim_disk {
     struct journal_io io;
     uint64_t seed;
@@ -54,6 +62,7 @@ struct sim_disk {
     uint32_t fail_one_in; /* random failures of `fail_ops` (bits of sim_op); 0: none */
     uint32_t fail_ops;
     uint64_t failures; /* so far */
+    struct sim_tally tally;
     bool no_reserve;   /* cannot reserve space, and says that it did */
     bool dead;         /* nothing reaches it: for a process that is gone */
     uint64_t dead_at;  /* the power goes at the call of this number; 0: it stays */
