@@ -1,10 +1,7 @@
 #include "central/ingest.h"
 
-<<<<<<< HEAD
 #include "base/compress.h"
-=======
 #include "base/json.h"
->>>>>>> main
 #include "base/text.h"
 #include "central/presence.h"
 #include "model/receipt.h"
