@@ -28,6 +28,7 @@
 #include "drivers/modbus/link.h"
 #include "drivers/modbus/plan.h"
 #include "drivers/modbus/schedule.h"
+#include "drivers/modbus/side_read.h"
 #include "drivers/modbus/timed_reading.h"
 
 #include <stdlib.h>
@@ -85,6 +86,7 @@ struct modbus_driver {
     bool probed_last;  /* the last request was a probe */
     size_t failed;     /* the unit that failed last, until another was asked */
     int64_t asked_us;
+    struct side_read side; /* what a person asked for, beside the schedule */
     struct link_health health;
 
     struct modbus_link_stats stats;
@@ -385,6 +387,11 @@ static void hear(struct modbus_driver *self, struct now now)
     struct modbus_answer answer = {0};
     enum modbus_event event = modbus_link_step(self->link, now.mono_us, &answer);
 
+    if (side_read_hear(&self->side, event, &answer, self->link, now) && event != MODBUS_LOST &&
+        event != MODBUS_GARBAGE) {
+        link_health_answered(&self->health);
+        return;
+    }
     if (event != MODBUS_NOTHING && event != MODBUS_CONNECTED && event != MODBUS_REPLY)
         self->trouble = *modbus_link_trouble(self->link);
     switch (event) {
@@ -490,6 +497,15 @@ static void ask(struct modbus_driver *self, size_t entry, bool probe, struct now
         send_read(self, now);
 }
 
+/* What a person asked for. */
+static void ask_side(struct modbus_driver *self, struct now now)
+{
+    if (side_read_send(&self->side, self->link, now))
+        return;
+    self->trouble = *modbus_link_trouble(self->link);
+    on_lost(self, CAUSE_LINK_DOWN, now);
+}
+
 /* Begins what can be begun; false when there is nothing more to do now. */
 static bool begin(struct modbus_driver *self, struct now now)
 {
@@ -497,12 +513,19 @@ static bool begin(struct modbus_driver *self, struct now now)
     bool probe = false;
     size_t entry;
 
+    if (in_trouble(self))
+        side_read_give_up(&self->side, &self->trouble, now);
     if (state == MODBUS_LINK_CONNECTING || state == MODBUS_LINK_WAITING)
         return false;
     if (in_trouble(self) && now.mono_us < self->health.retry_us)
         return false;
+    bool side = self->side.state == SIDE_READ_WANTED;
+    if (side && state == MODBUS_LINK_READY) {
+        ask_side(self, now);
+        return true;
+    }
     entry = next_entry(self, now.mono_us, &probe);
-    if (entry == SCHEDULE_NONE && !in_trouble(self))
+    if (entry == SCHEDULE_NONE && !in_trouble(self) && !side)
         return false;
     if (state == MODBUS_LINK_READY)
         ask(self, entry, probe, now);
@@ -687,4 +710,14 @@ void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_st
     *ret_stats = self->stats;
     ret_stats->foreign = modbus_link_foreign(self->link);
     ret_stats->connected = modbus_link_state(self->link) >= MODBUS_LINK_READY;
+}
+
+int modbus_driver_want(struct driver *driver, const struct modbus_request *request, struct now now)
+{
+    return side_read_want(&((struct modbus_driver *)driver)->side, request, now);
+}
+
+int modbus_driver_outcome(struct driver *driver, struct now now, struct modbus_outcome *ret_outcome)
+{
+    return side_read_outcome(&((struct modbus_driver *)driver)->side, now, ret_outcome);
 }
