@@ -62,6 +62,7 @@ struct edge_config {
     char edge[65], site[65], centre[65];
     char journal_path[FILE_PATH_SIZE];
     uint64_t journal_size;
+    char control_path[FILE_PATH_SIZE]; /* of the control socket */
     struct broker_config broker;
     int64_t drain_ms, stats_ms;
     struct edge_link *links;
