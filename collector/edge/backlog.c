@@ -1,41 +1,21 @@
 #include "edge/backlog.h"
 
-#include "model/stream.h"
-
 #define RECEIVED_RANGES_MAX 100000
-
-/* When the record was written, or the next one that can be read; 0: there is none. */
-static int64_t written_ms(struct journal *journal, int stream, uint64_t seq)
-{
-    struct journal_reader *reader = NULL;
-    struct journal_frame frame = {.wall_ms = 0};
-    int err = journal_reader_open(journal, stream, seq, &reader);
-    if (!err)
-        err = journal_reader_next(reader, &frame, NULL);
-    journal_reader_close(reader);
-    return err ? 0 : frame.wall_ms;
-}
 
 static int read_stream(struct journal *journal, int stream, struct intervals *received,
                        struct backlog *backlog)
 {
     uint64_t first = journal_first(journal, stream), last = journal_durable(journal, stream);
-    uint64_t records = backlog->records, oldest = 0;
     struct interval hole;
     int err = journal_received(journal, stream, received);
     for (uint64_t from = first;
          !err && from <= last && intervals_next_hole(received, from, last, &hole);
          from = hole.last + 1) {
-        oldest = oldest ? oldest : hole.first;
-        records += hole.last - hole.first + 1;
+        if (!backlog->first[stream])
+            backlog->first[stream] = hole.first;
+        backlog->records += hole.last - hole.first + 1;
     }
-    if (err)
-        return err;
-    int64_t ms = oldest ? written_ms(journal, stream, oldest) : 0;
-    backlog->records = records;
-    if (ms && (!backlog->oldest_ms || ms < backlog->oldest_ms))
-        backlog->oldest_ms = ms;
-    return 0;
+    return err;
 }
 
 int backlog_read(struct journal *journal, struct backlog *ret_backlog)
@@ -50,4 +30,28 @@ int backlog_read(struct journal *journal, struct backlog *ret_backlog)
     if (!err)
         *ret_backlog = backlog;
     return err;
+}
+
+/* When the record was written, or the next one that can be read; 0: there is none. */
+static int64_t written_ms(struct journal *journal, int stream, uint64_t seq)
+{
+    struct journal_reader *reader = NULL;
+    struct journal_frame frame = {.wall_ms = 0};
+    int err = journal_reader_open(journal, stream, seq, &reader);
+    if (!err)
+        err = journal_reader_next(reader, &frame, NULL);
+    journal_reader_close(reader);
+    return err ? 0 : frame.wall_ms;
+}
+
+int64_t backlog_oldest_ms(struct journal *journal, const struct backlog *backlog)
+{
+    int64_t oldest_ms = 0;
+    for (int stream = 0; stream < STREAM_COUNT; stream++) {
+        int64_t ms =
+            backlog->first[stream] ? written_ms(journal, stream, backlog->first[stream]) : 0;
+        if (ms && (!oldest_ms || ms < oldest_ms))
+            oldest_ms = ms;
+    }
+    return oldest_ms;
 }

@@ -9,6 +9,7 @@
 #include "service/reading.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,9 @@
  */
 
 #define UNITS_MAX 256
+
+/* An uplink that says nothing for so long is shown as it was. */
+#define UPLINK_US (2 * (int64_t)US_PER_S)
 
 /* A point and where its register lies. */
 struct place {
@@ -36,6 +40,14 @@ struct reading_job {
     struct place place;
 };
 
+/* What the uplink's thread said when it was asked last. */
+struct uplink_look {
+    atomic_bool wanted;
+    int64_t since_us; /* wanted since then; 0: not */
+    struct uplink_status status;
+    int64_t oldest_ms; /* of what waits for a receipt; 0: nothing */
+};
+
 struct edge_control {
     struct edge_control_options options;
     struct control_socket *socket;
@@ -43,7 +55,7 @@ struct edge_control {
     struct outlook outlook;
     struct reading_job job;
     pthread_mutex_t lock;
-    struct uplink_status uplink; /* guarded by the lock; `unreceived` is asked of the journal */
+    struct uplink_look uplink; /* guarded by the lock */
 };
 
 /* ---- the edge itself ---- */
@@ -144,12 +156,11 @@ static void write_journal(const struct edge_control *self, struct now now, struc
 
 static void write_uplink(struct edge_control *self, struct now now, struct json_writer *json)
 {
-    struct backlog backlog = {0};
     pthread_mutex_lock(&self->lock);
-    struct uplink_status uplink = self->uplink;
+    struct uplink_status uplink = self->uplink.status;
+    int64_t oldest_ms = self->uplink.oldest_ms;
     pthread_mutex_unlock(&self->lock);
-    bool known = !backlog_read(self->options.journal, &backlog);
-    int64_t lag_ms = backlog.oldest_ms ? now.wall_ms - backlog.oldest_ms : 0;
+    int64_t lag_ms = oldest_ms ? now.wall_ms - oldest_ms : 0;
     json_key(json, "uplink");
     json_begin_object(json);
     key_text(json, "broker", self->options.config->broker.url);
@@ -159,20 +170,34 @@ static void write_uplink(struct edge_control *self, struct now now, struct json_
     key_u64(json, "sent", uplink.sent);
     key_u64(json, "resets", uplink.resets);
     key_u64(json, "refused", uplink.refused);
-    json_key(json, "backlog");
-    if (known)
-        json_u64(json, backlog.records);
-    else
-        json_null(json);
-    key_time(json, "oldest", backlog.oldest_ms);
+    key_u64(json, "backlog", uplink.unreceived);
+    key_time(json, "oldest", oldest_ms);
     json_key(json, "lag_s");
     json_double(json, lag_ms > 0 ? (double)lag_ms / MS_PER_S : 0);
     json_end_object(json);
 }
 
-static void answer_edge(struct edge_control *self, struct now now, struct buffer *reply)
+/* Until the uplink's thread has said how it stands: ERR_AGAIN. */
+static int ask_uplink(struct edge_control *self, struct now now)
+{
+    struct uplink_look *look = &self->uplink;
+    if (!look->since_us) {
+        look->since_us = now.mono_us;
+        atomic_store(&look->wanted, true);
+        self->options.wake_uplink(self->options.wake_self);
+    }
+    if (atomic_load(&look->wanted) && now.mono_us - look->since_us < UPLINK_US)
+        return ERR_AGAIN;
+    look->since_us = 0;
+    return 0;
+}
+
+static int answer_edge(struct edge_control *self, struct now now, struct buffer *reply)
 {
     struct json_writer json;
+    int err = ask_uplink(self, now);
+    if (err)
+        return err;
     json_writer_init(&json, reply);
     json_begin_object(&json);
     write_identity(self, now, &json);
@@ -180,6 +205,7 @@ static void answer_edge(struct edge_control *self, struct now now, struct buffer
     write_journal(self, now, &json);
     write_uplink(self, now, &json);
     json_end_object(&json);
+    return 0;
 }
 
 /* ---- a link ---- */
@@ -410,10 +436,8 @@ static int dispatch(struct edge_control *self, unsigned client, const struct jso
                     struct now now, struct buffer *reply, struct message *message)
 {
     const char *what = json_get_text(json_member(request, "ask"));
-    if (what && strcmp(what, "edge") == 0) {
-        answer_edge(self, now, reply);
-        return 0;
-    }
+    if (what && strcmp(what, "edge") == 0)
+        return answer_edge(self, now, reply);
     if (what && strcmp(what, "link") == 0)
         return answer_link(self, request, reply);
     if (what && strcmp(what, "read") == 0)
@@ -491,13 +515,18 @@ int64_t edge_control_step(struct edge_control *self, struct now now)
     return note_us < due_us ? note_us : due_us;
 }
 
-void edge_control_note_uplink(struct edge_control *self, const struct uplink *uplink)
+void edge_control_serve(struct edge_control *self, const struct uplink *uplink)
 {
     struct uplink_status status;
-    if (!self)
+    struct backlog backlog;
+    if (!self || !atomic_load(&self->uplink.wanted))
         return;
     uplink_get_status(uplink, &status);
+    bool known = !backlog_read(self->options.journal, &backlog);
+    int64_t oldest_ms = known ? backlog_oldest_ms(self->options.journal, &backlog) : 0;
     pthread_mutex_lock(&self->lock);
-    self->uplink = status;
+    self->uplink.status = status;
+    self->uplink.oldest_ms = oldest_ms;
     pthread_mutex_unlock(&self->lock);
+    atomic_store(&self->uplink.wanted, false);
 }

@@ -6,9 +6,10 @@
  *     {"ask":"read","point":"a.b.c"}    one reading now, beside the polls (service/reading.h)
  *
  * A request that cannot be answered gets {"error":"why"}. Nothing is changed by any of them, and
- * nothing is waited for: what a link knows is asked on the poller's thread, between two polls.
+ * nothing is waited for: what a link knows is asked on the poller's thread, between two polls, and
+ * what the uplink knows on its own.
  *
- * Owned by the control thread, but edge_control_note_uplink, which is the uplink's. It borrows all
+ * Owned by the control thread, but edge_control_serve, which is the uplink's. It borrows all
  * it is given.
  */
 #ifndef EDGE_CONTROL_H
@@ -30,7 +31,9 @@ struct edge_control_options {
     const struct edge_points *points;
     struct journal *journal;
     struct recorder *recorder;
-    struct poller *poller; /* started before the first answer */
+    struct poller *poller;           /* started before the first answer */
+    void (*wake_uplink)(void *self); /* to have edge_control_serve called; any thread */
+    void *wake_self;
 };
 
 /* Listens at the configuration's control path. */
@@ -42,7 +45,8 @@ void edge_control_close(struct edge_control *control);
 int edge_control_fd(const struct edge_control *control);
 int64_t edge_control_step(struct edge_control *control, struct now now);
 
-/* How the uplink stands. Its thread; NULL is fine. */
-void edge_control_note_uplink(struct edge_control *control, const struct uplink *uplink);
+/* Says how the uplink stands, if somebody asks. The uplink's thread, after each step; NULL is
+ * fine. */
+void edge_control_serve(struct edge_control *control, const struct uplink *uplink);
 
 #endif

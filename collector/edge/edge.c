@@ -173,7 +173,7 @@ static int64_t uplink_thread(void *self, struct now now)
         uplink_epoch(edge->uplink, now))
         log_error("uplink", "cannot read the new epoch: restart this program");
     int64_t uplink_us = uplink_step(edge->uplink, now);
-    edge_control_note_uplink(edge->control, edge->uplink);
+    edge_control_serve(edge->control, edge->uplink);
     if (mqtt_stuck(edge->mqtt, now)) {
         log_error("uplink",
                   "the MQTT library does not come back; this program stops, to be started "
@@ -215,7 +215,7 @@ static int64_t recorder_thread(void *self, struct now now)
     return due_us;
 }
 
-static void on_durable(void *self)
+static void wake_uplink(void *self)
 {
     struct edge *edge = self;
     struct worker *worker = edge->uplink_worker;
@@ -328,11 +328,11 @@ static void stop(struct edge *edge)
         log_error("recorder", "%s", message.text);
     if (edge->uplink_worker) {
         wait_for_receipts(edge);
+        worker_stop(edge->control_worker); /* it wakes the uplink's */
         worker_stop(edge->uplink_worker);
         edge->uplink_worker = NULL;
         say_down(edge);
     }
-    worker_stop(edge->control_worker); /* what a stop waits for can be seen till here */
     mqtt_close(edge->mqtt);
     edge_control_close(edge->control);
     poller_free(edge->poller);
@@ -365,7 +365,7 @@ static int open_journal(struct edge *edge, struct message *message)
                                         .streams = edge->points->streams,
                                         .point_count = edge->points->count};
     err = recorder_new(&recorder, &report, clock_read(clock_real()), &edge->recorder, message);
-    return err ? err : journal_subscribe(edge->journal, on_durable, edge);
+    return err ? err : journal_subscribe(edge->journal, wake_uplink, edge);
 }
 
 static int open_uplink(struct edge *edge, struct message *message)
@@ -430,7 +430,9 @@ static void open_control(struct edge *edge)
                                            .points = edge->points,
                                            .journal = edge->journal,
                                            .recorder = edge->recorder,
-                                           .poller = edge->poller};
+                                           .poller = edge->poller,
+                                           .wake_uplink = wake_uplink,
+                                           .wake_self = edge};
     struct message message = {""};
     if (edge_control_open(&options, clock_read(clock_real()), &edge->control, &message))
         log_warn("control", "%s; chengmai status and read cannot ask this edge", message.text);
