@@ -77,7 +77,7 @@ run: deps-run ## build and start a whole county: broker, simulated plants, three
 
 .PHONY: test
 test: deps-test ## everything, installed and built as needed; last line: N passed, N failed
-	$(Q)$(MAKE_QUIET) compile unit-bins world-bin world-bugs fuzz-replay browser-deps
+	$(Q)$(MAKE_QUIET) compile unit-bins world-bin world-bugs fuzz-replay browser-deps foreign-deps
 	$(Q)tests/run.sh lint unit fuzz world system browser
 
 .PHONY: check
@@ -117,14 +117,15 @@ test-world: deps-check ## the whole system on virtual time with faults: SEEDS=10
 	$(Q)$(MAKE_QUIET) world-bin
 	$(Q)$(if $(SEED),$(WORLD) --seed $(SEED) $(if $(SHRINK),--shrink),$(WORLD) --seeds $(SEEDS) --jobs $$(nproc) --reached)
 test-system: deps-test ## real processes on free ports (pytest)
-	$(Q)$(MAKE_QUIET) compile
+	$(Q)$(MAKE_QUIET) compile foreign-deps
 	$(Q)tests/run.sh system
 test-browser: deps-test ## the pages in headless Chromium
 	$(Q)$(MAKE_QUIET) compile browser-deps
 	$(Q)tests/run.sh browser
-test-fault: deps-test ## the long fault runs: KILLS=20 rounds of SIGKILL to every process
+GHOSTS_FOR ?= 1800
+test-fault: deps-test ## the long fault runs: KILLS=20 rounds of SIGKILL to every process, GHOSTS_FOR=1800 seconds of late replies
 	$(Q)$(MAKE_QUIET) compile
-	$(Q)tests/run.sh fault
+	$(Q)GHOSTS_FOR='$(GHOSTS_FOR)' tests/run.sh fault
 
 .PHONY: asan tsan
 asan: deps-test ## unit, system and fault tests under AddressSanitizer and UBSan
@@ -182,11 +183,11 @@ deb: build ## a Debian package in build/deb
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf $(BUILD) tests/browser/node_modules
+	rm -rf $(BUILD) tests/browser/node_modules tests/system/foreign/node_modules
 
 # ---- how it is made -------------------------------------------------------------------------
 
-.PHONY: compile web unit-bins world-bin world-bugs fuzz-replay fuzzers bench-bins browser-deps
+.PHONY: compile web unit-bins world-bin world-bugs fuzz-replay fuzzers bench-bins browser-deps foreign-deps
 compile: $(BINARIES) web
 
 WEB_FILES := $(wildcard dashboards/web/* dashboards/api/*)
@@ -266,10 +267,15 @@ $(BUILD)/bench/%: $(OBJ)/tests/bench/%.o $(ARCHIVE)
 
 # npm may fail on a busy network: three tries, then say so.
 browser-deps: $(BUILD)/browser-deps.stamp
+foreign-deps: $(BUILD)/foreign-deps.stamp
+$(BUILD)/browser-deps.stamp: NODE_FOLDER := tests/browser
+$(BUILD)/foreign-deps.stamp: NODE_FOLDER := tests/system/foreign
 $(BUILD)/browser-deps.stamp: tests/browser/package-lock.json
+$(BUILD)/foreign-deps.stamp: tests/system/foreign/package-lock.json
+$(BUILD)/browser-deps.stamp $(BUILD)/foreign-deps.stamp:
 	@mkdir -p $(@D)
-	$(Q)cd tests/browser && for n in 1 2 3; do npm ci --silent && exit 0; done; \
-	  echo "npm ci failed three times in tests/browser: is the network up?" >&2; exit 1
+	$(Q)cd $(NODE_FOLDER) && for n in 1 2 3; do npm ci --silent && exit 0; done; \
+	  echo "npm ci failed three times in $(NODE_FOLDER): is the network up?" >&2; exit 1
 	$(Q)touch $@
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)

@@ -12,7 +12,8 @@
  * Descriptors: the driver opens and closes them, and a new one may bear the number of one that was
  * closed in the same step. Closing took the old one out of the epoll set, so: after each step, for
  * each want EPOLL_CTL_MOD, and on ENOENT EPOLL_CTL_ADD; for each earlier want that is gone
- * EPOLL_CTL_DEL, where EBADF and ENOENT are fine. Spurious and stale readiness is harmless.
+ * EPOLL_CTL_DEL, where EBADF and ENOENT are fine. Where the driver says that its wants are the
+ * `same`, none of this is needed. Spurious and stale readiness is harmless.
  */
 #ifndef DRIVERS_DRIVER_H
 #define DRIVERS_DRIVER_H
@@ -38,6 +39,7 @@ struct driver_wants {
     const struct driver_want *list; /* the driver's; until the next step or close */
     size_t count;
     int64_t due_us; /* monotonic: step then at the latest; NEVER */
+    bool same;      /* the very descriptors and events as before the last step, none made anew */
 };
 
 /* A descriptor that epoll reported. Errors and hang-ups are reported as well. */
@@ -48,12 +50,16 @@ struct driver_ready {
 
 /* For the log and the statistics: programs log, drivers do not. */
 struct driver_status {
-    bool up;                /* connected, or able to be at once */
-    size_t units;           /* instruments behind it */
-    size_t units_down;      /* of those, silent */
-    uint64_t samples;       /* handed on, good or bad */
-    uint64_t bad;           /* of those, bad */
-    uint64_t repeated;      /* not handed on: readings that had been told before */
+    bool up;           /* connected, or able to be at once */
+    size_t units;      /* instruments behind it */
+    size_t units_down; /* of those, silent */
+    uint64_t samples;  /* handed on, good or bad */
+    uint64_t bad;      /* of those, bad */
+    uint64_t repeated; /* not handed on: readings that had been told before */
+    uint64_t strays;   /* frames that answered nothing: late, foreign, misfitting */
+    uint64_t notices;  /* what a person should know though all works; `trouble` tells the last */
+    uint64_t skipped;  /* slots that passed while it was busy */
+    uint64_t late;     /* polls begun more than 5 ms after their slot */
     struct message trouble; /* the last thing that went wrong, in words; stays after */
 };
 
@@ -72,7 +78,8 @@ struct driver {
     const struct driver_ops *ops;
 };
 
-/* Does what is due at `now`, which is read just before. */
+/* Does what is due at `now`, which is read just before. `ready` is what epoll reported since the
+ * last step, all of it; NULL from whoever does not know: then the driver looks for itself. */
 static inline void driver_step(struct driver *driver, struct now now,
                                const struct driver_ready *ready, size_t count)
 {

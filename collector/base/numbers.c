@@ -19,6 +19,8 @@
  * The fast way: when v * 10^k rounds to a whole i below 10^15 and i / 10^k (one exact division, so
  * what a reader would get) is v again, then i is the decimal; k starts at 0, so it is the shortest.
  * Whole numbers take it up to 2^53, where each has a double of its own.
+ * A float with more digits, as instruments send them, is worked out in double's arithmetic, which
+ * has 29 bits more than it; only what that cannot tell goes the slow way.
  */
 #include "base/numbers.h"
 
@@ -442,6 +444,58 @@ static void decimal_shortest(struct decimal *decimal, double value, bool single)
     decimal_strip(decimal);
 }
 
+/* How near a product or a border may come before double's own rounding could decide. */
+#define HAIR 1e-6
+
+/* The decimal exponent of a value from 1e-4 to below 1e6. */
+static int decimal_exponent(double value)
+{
+    int exponent = -4;
+
+    while (value >=
+           (exponent + 1 < 0 ? 1 / powers_of_ten[-exponent - 1] : powers_of_ten[exponent + 1]))
+        exponent++;
+    return exponent;
+}
+
+/* Do the digits read back as the float? -1: too near to its border to tell. */
+static int reads_back(double decimal, float value)
+{
+    double below = ((double)nextafterf(value, 0) + (double)value) / 2;
+    double above = ((double)nextafterf(value, INFINITY) + (double)value) / 2;
+    double hair = (above - below) * HAIR;
+
+    if (decimal > below + hair && decimal < above - hair)
+        return 1;
+    return decimal < below - hair || decimal > above + hair ? 0 : -1;
+}
+
+/* As decimal_shortest, for a float of ordinary size, in double's arithmetic: that has 29 bits more,
+ * so all but what lies within a hair of a border is decided by it. False where it is not. */
+static bool decimal_shortest_fast(struct decimal *decimal, float value)
+{
+    int exponent;
+
+    if (!(value >= 1e-4F && value < 1e6F) || is_power_of_two((double)value))
+        return false;
+    exponent = decimal_exponent((double)value);
+    for (int count = FLT_DIG; count <= FLOAT_DIGITS; count++) {
+        double power = powers_of_ten[count - 1 - exponent];
+        double scaled = (double)value * power;
+        double whole = nearbyint(scaled);
+        int good = reads_back(whole / power, value);
+        if (good < 0 || fabs(fabs(scaled - whole) - 0.5) < HAIR)
+            return false;
+        if (good == 0)
+            continue;
+        decimal->count = put_digits((uint64_t)whole, decimal->digits);
+        decimal->exponent = exponent + (int)decimal->count - count;
+        decimal_strip(decimal);
+        return true;
+    }
+    return false;
+}
+
 /* As JavaScript writes it: plain from 1e-6 up to below 1e21, else with an exponent. */
 static size_t put_decimal(const struct decimal *decimal, char *ret_text)
 {
@@ -538,7 +592,8 @@ static size_t print_real(double value, bool single, char *ret_text)
     len = single ? put_fast_float((float)value, ret_text + sign)
                  : put_fast_double(value, ret_text + sign);
     if (len == 0) {
-        decimal_shortest(&decimal, value, single);
+        if (!single || !decimal_shortest_fast(&decimal, (float)value))
+            decimal_shortest(&decimal, value, single);
         len = put_decimal(&decimal, ret_text + sign);
     }
     ret_text[sign + len] = '\0';

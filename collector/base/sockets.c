@@ -140,6 +140,54 @@ static int own_port(int fd, uint16_t *ret_port)
     return 0;
 }
 
+static int peer_of(const union address *address, struct endpoint *ret_peer)
+{
+    bool v6 = address->any.sa_family == AF_INET6;
+    const void *host =
+        v6 ? (const void *)&address->v6.sin6_addr : (const void *)&address->v4.sin_addr;
+    struct endpoint peer = {.port = ntohs(v6 ? address->v6.sin6_port : address->v4.sin_port)};
+    if (inet_ntop(address->any.sa_family, host, peer.host, sizeof peer.host) == NULL)
+        return ERR_IO;
+    *ret_peer = peer;
+    return 0;
+}
+
+int socket_accept(int listen_fd, int *ret_fd, struct endpoint *ret_peer)
+{
+    union address address = {0};
+    socklen_t len = sizeof address;
+    const int one = 1;
+    int fd = accept4(listen_fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            return ERR_FULL;
+        /* A connection that ended before it was taken is none. */
+        return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? ERR_AGAIN : ERR_IO;
+    }
+    if (peer_of(&address, ret_peer) != 0) {
+        close_quietly(fd);
+        return ERR_IO;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    *ret_fd = fd;
+    return 0;
+}
+
+void socket_watch_peer(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } settings[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},
+                    {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+                    {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+                    {IPPROTO_TCP, TCP_KEEPCNT, 3},
+                    {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000}};
+    /* Without them a dead peer is noticed by its silence, only later. */
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        (void)setsockopt(fd, settings[i].level, settings[i].name, &settings[i].value,
+                         sizeof settings[i].value);
+}
+
 int socket_listen(const struct endpoint *endpoint, int backlog, int *ret_fd, uint16_t *ret_port,
                   struct message *message)
 {

@@ -29,6 +29,14 @@ MUST_CHECK int socket_error(int fd);
 MUST_CHECK int socket_listen(const struct endpoint *endpoint, int backlog, int *ret_fd,
                              uint16_t *ret_port, struct message *message);
 
+/* The next connection of a TCP listener, and from where it comes. ERR_AGAIN when none waits,
+ * ERR_FULL when no descriptor or memory is left for it (it keeps waiting), ERR_IO else. */
+MUST_CHECK int socket_accept(int listen_fd, int *ret_fd, struct endpoint *ret_peer);
+
+/* Lets the kernel find out that the other side of a TCP connection is gone without a word: probes
+ * after a minute of silence, and gives up half a minute after what was sent is not taken. */
+void socket_watch_peer(int fd);
+
 /* Listens on a Unix socket (mode 0600). A socket of that name on which nobody listens any more is
  * replaced; ERR_CONFLICT where somebody does, or where another kind of file stands. */
 MUST_CHECK int socket_listen_unix(const char *path, int *ret_fd, struct message *message);

@@ -8,6 +8,7 @@
 #include "model/config_yaml.h"
 #include "model/edge_config.h"
 #include "model/rule.h"
+#include "service/points.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -139,6 +140,22 @@ static size_t check_unit(struct check *check, const struct edge_config *config,
     return register_map_count(map);
 }
 
+/* Can its links do it? Asked when all else is good, for it reads the maps again. */
+static void check_links(struct check *check, const struct edge_config *config)
+{
+    struct edge_points *points = NULL;
+    struct message message;
+    if (edge_points_new(config, NULL, &points, &check->errors) ||
+        edge_points_check_load(points, config, &check->errors)) {
+        edge_points_free(points);
+        return;
+    }
+    for (size_t i = 0; i < config->link_count; i++)
+        if (edge_points_is_tight(points, config, i, &message))
+            fprintf(check->out, "%s: note: %s\n", check->path, message.text);
+    edge_points_free(points);
+}
+
 static void check_edge(struct check *check)
 {
     struct edge_config *config = NULL;
@@ -152,6 +169,8 @@ static void check_edge(struct check *check)
         yaml_complain(check->tree, yaml_member(yaml_root(check->tree), "links"), &check->errors,
                       "%zu points in all, with those of the maps; at most %d", points,
                       EDGE_POINTS_MAX);
+    if (!check->errors.count)
+        check_links(check, config);
     if (!check->errors.count)
         fprintf(check->out, "%s: good: edge '%s', %zu links, %zu units, %zu points\n", check->path,
                 config->edge, config->link_count, units, points);

@@ -4,8 +4,8 @@
 #include "base/numbers.h"
 #include "ctl/daemon.h"
 #include "ctl/line.h"
-#include "drivers/modbus/register_map.h"
 #include "model/edge_config.h"
+#include "service/point_place.h"
 #include "service/reading.h"
 
 #include <stdbool.h>
@@ -26,6 +26,7 @@
 
 struct reading_command {
     struct edge_config *config;
+    struct edge_points *points;
     struct daemon daemon;
     bool running; /* an edge runs: `daemon` is open */
     bool json;
@@ -34,81 +35,29 @@ struct reading_command {
 
 /* ---- without an edge ---- */
 
-/* Where a point lies, by the configuration. */
-struct found_point {
-    const struct edge_link *link;
-    const struct edge_unit *unit;
-    const char *reg;
-};
-
-static int find_point(const struct edge_config *config, const char *id,
-                      struct found_point *ret_point)
-{
-    size_t site = strlen(config->site);
-    if (strncmp(id, config->site, site) != 0 || id[site] != '.')
-        return ERR_NOT_FOUND;
-    for (size_t i = 0; i < config->link_count; i++)
-        for (size_t n = 0; n < config->links[i].unit_count; n++) {
-            const struct edge_unit *unit = &config->links[i].units[n];
-            size_t len = strlen(unit->name);
-            const char *rest = id + site + 1;
-            if (strncmp(rest, unit->name, len) != 0 || rest[len] != '.')
-                continue;
-            *ret_point = (struct found_point){&config->links[i], unit, rest + len + 1};
-            return 0;
-        }
-    return ERR_NOT_FOUND;
-}
-
-/* The register's place in the map, or -1: all but the clock, or those that are listed. */
-static int find_register(const struct edge_unit *unit, const struct register_map *map,
-                         const char *name)
-{
-    int reg = register_map_find(map, name);
-    if (!unit->points)
-        return reg == register_map_clock(map) ? -1 : reg;
-    for (size_t i = 0; i < unit->point_count; i++)
-        if (strcmp(unit->points[i].name, name) == 0)
-            return reg;
-    return -1;
-}
-
-static int ask_line(const struct found_point *point, const struct map_register *reg, const char *id,
+static int ask_line(const struct reading_command *command, const struct point_place *place,
                     struct buffer *reading, struct message *message)
 {
+    const struct edge_link *link = &command->config->links[place->link];
     struct line *line = NULL;
     struct modbus_outcome outcome;
-    struct modbus_request request = modbus_request_of((uint8_t)point->unit->unit, reg);
-    int err = line_open(point->link->url, point->link->timeout_ms, &line, message);
+    struct modbus_request request = modbus_request_of(place->unit, place->reg);
+    int err = line_open(link->url, link->timeout_ms, &line, message);
     if (err)
         return err;
     line_ask(line, &request, &outcome);
     line_close(line);
-    reading_write(id, reg, &outcome, reading);
+    reading_write(place->id, place->reg, &outcome, reading);
     return buffer_error(reading);
 }
 
-static int read_alone(const struct edge_config *config, const char *id, struct buffer *reading,
+static int read_alone(const struct reading_command *command, const char *id, struct buffer *reading,
                       struct message *message)
 {
-    struct found_point point;
-    struct register_map *map = NULL;
-    struct config_errors errors;
-    int err = find_point(config, id, &point);
-    if (err)
-        return message_set(message, err, "no unit of %.200s has a point '%s'", config->file, id);
-    config_errors_init(&errors);
-    err = register_map_read(point.unit->map, &map, &errors);
-    int reg = err ? -1 : find_register(point.unit, map, point.reg);
-    if (err)
-        message_set(message, err, "%s", buffer_text(&errors.text));
-    else if (reg < 0)
-        err = message_set(message, ERR_NOT_FOUND, "no point '%s' in %.200s", id, config->file);
-    else
-        err = ask_line(&point, register_map_at(map, (size_t)reg), id, reading, message);
-    register_map_free(map);
-    config_errors_release(&errors);
-    return err;
+    struct point_place place;
+    int err = point_place_find(command->points, id, &place);
+    return err ? message_set(message, err, "no point '%s' in %.200s", id, command->config->file)
+               : ask_line(command, &place, reading, message);
 }
 
 /* ---- through the edge ---- */
@@ -191,7 +140,7 @@ static enum ctl_exit read_point(struct reading_command *command, const char *id)
     enum ctl_exit code = CTL_USAGE;
     buffer_init(&reading, READING_MAX);
     int err = command->running ? read_through(&command->daemon, id, &reading, &message)
-                               : read_alone(command->config, id, &reading, &message);
+                               : read_alone(command, id, &reading, &message);
     if (err)
         fprintf(command->err, "chengmai read: %s\n",
                 message.text[0] ? message.text : err_name(err));
@@ -247,10 +196,12 @@ static enum ctl_exit run(int argc, char **argv, FILE *out, FILE *err)
         return ctl_usage(&cmd_read, err, "which configuration, and which points?");
     config_errors_init(&errors);
     enum ctl_exit code = CTL_USAGE;
-    if (edge_config_load(argv[at], &command.config, &errors))
+    if (edge_config_load(argv[at], &command.config, &errors) ||
+        edge_points_new(command.config, NULL, &command.points, &errors))
         fputs(buffer_text(&errors.text), err);
     else
         code = read_points(&command, argc - at - 1, argv + at + 1);
+    edge_points_free(command.points);
     edge_config_free(command.config);
     config_errors_release(&errors);
     return code;

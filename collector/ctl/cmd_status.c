@@ -100,10 +100,11 @@ static void print_edge(FILE *out, const struct json *edge)
 static void print_unit(FILE *out, const struct json *unit, bool link_up)
 {
     const char *state = link_up ? text_of(unit, "state") : "-";
-    const char *words = strcmp(state, "ok") == 0        ? "正常"
-                        : strcmp(state, "suspect") == 0 ? "可疑"
-                        : strcmp(state, "down") == 0    ? "失联"
-                                                        : "";
+    const char *words = strcmp(state, "ok") == 0           ? "正常"
+                        : strcmp(state, "suspect") == 0    ? "可疑"
+                        : strcmp(state, "down") == 0       ? "失联"
+                        : strcmp(state, "recovering") == 0 ? "恢复中"
+                                                           : "";
     fprintf(out,
             "  %4" PRIu64 " %-20s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
             " %9.1f %9.1f  %s %s",
@@ -116,6 +117,21 @@ static void print_unit(FILE *out, const struct json *unit, bool link_up)
     fputc('\n', out);
 }
 
+static void print_link_counts(FILE *out, const struct json *link)
+{
+    const struct json *strays = json_member(link, "strays");
+    fprintf(out,
+            "  %" PRIu64 " samples, %" PRIu64 " of them bad; connected %" PRIu64
+            " times, refused %" PRIu64 ", lost %" PRIu64 "\n",
+            number_of(link, "samples"), number_of(link, "bad"), number_of(link, "connects"),
+            number_of(link, "refused"), number_of(link, "lost"));
+    fprintf(out,
+            "  %" PRIu64 " polls, %" PRIu64 " began late; frames ignored 忽略的帧: %" PRIu64
+            " foreign, %" PRIu64 " late, %" PRIu64 " misfits; %" PRIu64 " bytes of noise\n",
+            number_of(link, "polls"), number_of(link, "polls_late"), number_of(strays, "foreign"),
+            number_of(strays, "late"), number_of(strays, "misfits"), number_of(strays, "noise"));
+}
+
 static void print_link(FILE *out, const struct json *link)
 {
     bool up = is_true(link, "up");
@@ -123,11 +139,7 @@ static void print_link(FILE *out, const struct json *link)
             !up                          ? "DOWN 中断"
             : is_true(link, "connected") ? "connected 已连接"
                                          : "up 正常");
-    fprintf(out,
-            "  %" PRIu64 " samples, %" PRIu64 " of them bad; connected %" PRIu64
-            " times, refused %" PRIu64 ", lost %" PRIu64 "; %" PRIu64 " foreign frames\n",
-            number_of(link, "samples"), number_of(link, "bad"), number_of(link, "connects"),
-            number_of(link, "refused"), number_of(link, "lost"), number_of(link, "foreign"));
+    print_link_counts(out, link);
     if (json_get_text(json_member(link, "trouble")))
         fprintf(out, "  last trouble 最近故障: %s\n", text_of(link, "trouble"));
     fprintf(out, "  %4s %-20s %9s %9s %9s %9s %9s %9s %9s  %s\n", "UNIT", "NAME", "REQUESTS",

@@ -6,6 +6,7 @@
 #include "edge/backlog.h"
 #include "edge/outlook.h"
 #include "service/control_socket.h"
+#include "service/point_place.h"
 #include "service/reading.h"
 
 #include <pthread.h>
@@ -26,18 +27,10 @@
 /* An uplink that says nothing for so long is shown as it was. */
 #define UPLINK_US (2 * (int64_t)US_PER_S)
 
-/* A point and where its register lies. */
-struct place {
-    const char *id;
-    size_t link;
-    uint8_t unit;
-    const struct map_register *reg;
-};
-
 struct reading_job {
     bool active;
     unsigned client;
-    struct place place;
+    struct point_place place;
 };
 
 /* What the uplink's thread said when it was asked last. */
@@ -237,6 +230,8 @@ static const char *state_name(enum modbus_unit_state state)
         return "suspect";
     case MODBUS_UNIT_DOWN:
         return "down";
+    case MODBUS_UNIT_RECOVERING:
+        return "recovering";
     }
     return "unknown";
 }
@@ -261,9 +256,25 @@ static void write_unit(struct json_writer *json, const struct edge_unit *unit,
     key_u64(json, "bad_replies", stats->bad_replies);
     key_u64(json, "skipped", stats->skipped);
     key_u64(json, "repeated", stats->repeated);
+    key_u64(json, "late", stats->late);
     key_u64(json, "splits", stats->splits);
+    key_u64(json, "learned", stats->learned);
     key_ms(json, "latency_ms", stats->latency_us);
     key_ms(json, "worst_latency_ms", stats->worst_latency_us);
+    json_end_object(json);
+}
+
+/* Frames and bytes that answered nothing. */
+static void write_strays(struct json_writer *json, const struct modbus_link_counts *counts)
+{
+    json_key(json, "strays");
+    json_begin_object(json);
+    key_u64(json, "foreign", counts->foreign);
+    key_u64(json, "late", counts->late);
+    key_u64(json, "misfits", counts->misfits);
+    key_u64(json, "echoes", counts->echoes);
+    key_u64(json, "heartbeats", counts->heartbeats);
+    key_u64(json, "noise", counts->noise);
     json_end_object(json);
 }
 
@@ -278,9 +289,12 @@ static void write_link(struct json_writer *json, const struct edge_link *link,
     key_u64(json, "connects", found->link.connects);
     key_u64(json, "refused", found->link.refused);
     key_u64(json, "lost", found->link.lost);
-    key_u64(json, "foreign", found->link.foreign);
+    key_u64(json, "polls", found->link.polls);
+    key_u64(json, "polls_late", found->link.late);
+    key_ms(json, "worst_late_ms", found->link.worst_late_us);
     key_u64(json, "samples", found->status.samples);
     key_u64(json, "bad", found->status.bad);
+    write_strays(json, &found->link.frames);
     key_text(json, "trouble", found->status.trouble.text[0] ? found->status.trouble.text : NULL);
     json_key(json, "units");
     json_begin_array(json);
@@ -290,29 +304,12 @@ static void write_link(struct json_writer *json, const struct edge_link *link,
     json_end_object(json);
 }
 
-/* The link's place in the poller: its name is borrowed from the configuration. */
-static int find_driver(const struct edge_control *self, size_t link, size_t *ret_driver)
-{
-    for (size_t i = 0; i < poller_count(self->options.poller); i++) {
-        struct poller_status status;
-        poller_get_status(self->options.poller, i, &status);
-        if (status.name == self->options.config->links[link].name) {
-            *ret_driver = i;
-            return 0;
-        }
-    }
-    return ERR_NOT_FOUND;
-}
-
 static int answer_link(struct edge_control *self, const struct json *request, struct buffer *reply)
 {
     const struct edge_points *points = self->options.points;
     int64_t index;
-    size_t driver;
     int err =
         json_get_i64(json_member(request, "index"), 0, (int64_t)points->link_count - 1, &index);
-    if (!err)
-        err = find_driver(self, (size_t)index, &driver);
     if (err)
         return err;
     const struct modbus_link_options *options = &points->links[index];
@@ -320,7 +317,7 @@ static int answer_link(struct edge_control *self, const struct json *request, st
     if (!found)
         return ERR_NO_MEMORY;
     found->unit_count = options->unit_count < UNITS_MAX ? options->unit_count : UNITS_MAX;
-    err = poller_visit(self->options.poller, driver, look, found);
+    err = poller_visit(self->options.poller, (size_t)index, look, found);
     if (!err) {
         struct json_writer json;
         json_writer_init(&json, reply);
@@ -331,35 +328,6 @@ static int answer_link(struct edge_control *self, const struct json *request, st
 }
 
 /* ---- a reading ---- */
-
-static bool place_in_unit(const struct modbus_unit_options *unit, uint32_t number,
-                          struct place *place)
-{
-    for (size_t k = 0; k < unit->point_count; k++)
-        if (unit->points[k].number == number) {
-            place->unit = unit->unit;
-            place->reg = register_map_at(unit->map, unit->points[k].reg);
-            return true;
-        }
-    return false;
-}
-
-static int find_place(const struct edge_points *points, const char *id, struct place *ret_place)
-{
-    uint32_t number = 0;
-    while (number < points->count && strcmp(points->infos[number].id, id) != 0)
-        number++;
-    if (number == points->count)
-        return ERR_NOT_FOUND;
-    struct place place = {.id = points->infos[number].id};
-    for (place.link = 0; place.link < points->link_count; place.link++)
-        for (size_t n = 0; n < points->links[place.link].unit_count; n++)
-            if (place_in_unit(&points->links[place.link].units[n], number, &place)) {
-                *ret_place = place;
-                return 0;
-            }
-    return ERR_NOT_FOUND;
-}
 
 /* One visit: the wish, or the look for what became of it. */
 struct read_visit {
@@ -383,10 +351,7 @@ static void collect(void *self, struct driver *driver, struct now now)
 static int visit_link(struct edge_control *self, size_t link, poller_visit_fn *run,
                       struct read_visit *visit)
 {
-    size_t driver;
-    int err = find_driver(self, link, &driver);
-    if (!err)
-        err = poller_visit(self->options.poller, driver, run, visit);
+    int err = poller_visit(self->options.poller, link, run, visit);
     return err ? err : visit->err;
 }
 
@@ -394,7 +359,7 @@ static int begin_reading(struct edge_control *self, unsigned client, const char 
                          struct message *message)
 {
     struct reading_job job = {.active = true, .client = client};
-    int err = find_place(self->options.points, id, &job.place);
+    int err = point_place_find(self->options.points, id, &job.place);
     if (err)
         return message_set(message, err,
                            "the running edge has no point '%s'; a changed configuration is taken "

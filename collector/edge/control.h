@@ -17,11 +17,11 @@
 
 #include "base/attributes.h"
 #include "base/clock.h"
-#include "edge/points.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
 #include "edge/uplink.h"
 #include "model/edge_config.h"
+#include "service/points.h"
 #include "store/journal.h"
 
 struct edge_control;

@@ -3,17 +3,20 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/notify_socket.h"
 #include "base/numbers.h"
 #include "base/worker.h"
 #include "edge/backlog.h"
 #include "edge/control.h"
-#include "edge/points.h"
+#include "edge/hole_keeper.h"
+#include "edge/lines.h"
 #include "edge/poller.h"
 #include "edge/recorder.h"
 #include "edge/uplink.h"
 #include "model/topics.h"
 #include "net/mqtt.h"
+#include "service/points.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -38,8 +41,9 @@
  */
 
 #define CHECK_MS      1000
-#define STATS_LIMIT   (24 * 1024)
+#define STATS_LIMIT   (32 * 1024)
 #define DISK_RETRY_MS 200
+#define GATHER_MS     10
 #define DRAIN_LOOK_MS 50
 
 enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
@@ -47,6 +51,7 @@ enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
 struct edge {
     const struct edge_config *config;
     struct edge_points *points;
+    struct hole_keeper *holes;
     struct journal *journal;
     struct recorder *recorder;
     struct uplink *uplink;
@@ -57,7 +62,10 @@ struct edge {
     _Atomic(struct worker *) uplink_worker; /* started after the recorder's, which wakes it */
     char boot[33], instance[33];
     atomic_int epoch_wish;
+    atomic_bool settle_wish; /* a connection was made, and what that needed is over */
     struct complaint link_complaints[POLLER_DRIVERS_MAX];
+    struct complaint notice_complaints[POLLER_DRIVERS_MAX];
+    uint64_t told_notices[POLLER_DRIVERS_MAX];
     struct complaint journal_complaint, space_complaint, refused_complaint, broker_complaint;
     uint64_t told_lost, told_refused;
 };
@@ -94,6 +102,12 @@ static void write_link_stats(struct edge *edge, struct json_writer *json)
         json_u64(json, status.driver.bad);
         json_key(json, "repeated");
         json_u64(json, status.driver.repeated);
+        json_key(json, "strays");
+        json_u64(json, status.driver.strays);
+        json_key(json, "skipped");
+        json_u64(json, status.driver.skipped);
+        json_key(json, "late");
+        json_u64(json, status.driver.late);
         json_key(json, "trouble");
         json_text(json, status.driver.trouble.text);
         json_end_object(json);
@@ -140,6 +154,7 @@ static void take_event(struct edge *edge, struct now now, struct mqtt_event *eve
         complaint_clear(&edge->broker_complaint, now.mono_us, "uplink", "connected to %s",
                         edge->config->broker.url);
         uplink_connected(edge->uplink, now);
+        atomic_store(&edge->settle_wish, true);
         break;
     case MQTT_DISCONNECTED:
         complaint_raise(&edge->broker_complaint, now.mono_us, "uplink", "%s: %s",
@@ -212,6 +227,10 @@ static int64_t recorder_thread(void *self, struct now now)
     if (status.journal_error)
         /* The queue stays readable meanwhile: a disk that fails is not tried in a loop. */
         poll(NULL, 0, DISK_RETRY_MS);
+    else
+        /* What comes meanwhile is taken in one go: to be woken by each poll costs more than that.
+         */
+        poll(NULL, 0, GATHER_MS);
     return due_us;
 }
 
@@ -249,6 +268,14 @@ static void tell_space(struct edge *edge, struct now now, uint64_t lost)
     edge->told_lost = lost;
 }
 
+static void tell_tight_links(const struct edge *edge)
+{
+    struct message message = {""};
+    for (size_t i = 0; i < edge->config->link_count; i++)
+        if (edge_points_is_tight(edge->points, edge->config, i, &message))
+            log_warn("link", "%s", message.text);
+}
+
 /* Says once what is wrong, and once when it is over. */
 static void tell_troubles(struct edge *edge, struct now now)
 {
@@ -265,6 +292,11 @@ static void tell_troubles(struct edge *edge, struct now now)
                             status.driver.trouble.text);
         else
             complaint_clear(complaint, now.mono_us, "link", "%s is well again", status.name);
+        /* Of what only comes, and does not last, it is never said that it is over. */
+        if (status.driver.notices > edge->told_notices[i])
+            complaint_raise(&edge->notice_complaints[i], now.mono_us, "link", "%s: %s", status.name,
+                            status.driver.trouble.text);
+        edge->told_notices[i] = status.driver.notices;
     }
     struct recorder_status recorder;
     recorder_get_status(edge->recorder, &recorder);
@@ -336,6 +368,7 @@ static void stop(struct edge *edge)
     mqtt_close(edge->mqtt);
     edge_control_close(edge->control);
     poller_free(edge->poller);
+    hole_keeper_save(edge->holes, clock_read(clock_real()));
     uplink_free(edge->uplink);
     recorder_free(edge->recorder);
     journal_close(edge->journal);
@@ -413,14 +446,8 @@ static int open_uplink(struct edge *edge, struct message *message)
 static int open_poller(struct edge *edge, struct message *message)
 {
     int err = poller_new(&edge->poller, message);
-    for (size_t i = 0; !err && i < edge->points->link_count; i++) {
-        struct driver *driver = NULL;
-        err = modbus_driver_open(&edge->points->links[i], take_samples, edge,
-                                 clock_read(clock_real()), &driver, message);
-        if (!err)
-            err = poller_add(edge->poller, driver, edge->config->links[i].name);
-    }
-    return err;
+    return err ? err
+               : lines_open(edge->config, edge->points, take_samples, edge, edge->poller, message);
 }
 
 /* Readings come first: an edge that cannot be asked on the spot works all the same. */
@@ -493,12 +520,16 @@ static void run(struct edge *edge, int signal_fd)
                 return;
             log_info("edge", "a changed configuration is taken at the next start");
         }
+        if (atomic_exchange(&edge->settle_wish, false))
+            memory_settle();
         tell_troubles(edge, clock_read(clock_real()));
+        hole_keeper_save(edge->holes, clock_read(clock_real()));
         notify_socket_send("WATCHDOG=1");
     }
 }
 
-static int operate(const struct edge_config *config, struct edge_points *points)
+static int operate(const struct edge_config *config, struct edge_points *points,
+                   struct hole_keeper *holes)
 {
     struct edge *edge = calloc(1, sizeof(*edge));
     struct message message = {""};
@@ -510,6 +541,7 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     }
     edge->config = config;
     edge->points = points;
+    edge->holes = holes;
     clock_boot_id(edge->boot);
     uint8_t nonce[16];
     random_bytes(nonce, sizeof(nonce));
@@ -518,6 +550,7 @@ static int operate(const struct edge_config *config, struct edge_points *points)
     if (err) {
         log_error("edge", "%s", message.text);
     } else {
+        tell_tight_links(edge);
         log_info("edge", "%s polls %zu points on %zu links", config->edge, points->count,
                  config->link_count);
         notify_socket_send("READY=1");
@@ -556,16 +589,22 @@ int edge_main(int argc, char **argv)
         fprintf(stderr, "usage: chengmai-edge --config FILE [--check]\n");
         return 2;
     }
+    memory_keep_small();
     struct config_errors errors;
     config_errors_init(&errors);
     struct edge_config *config = NULL;
     struct edge_points *points = NULL;
     int status = 2;
-    if (edge_config_load(path, &config, &errors) || edge_points_new(config, &points, &errors))
+    struct hole_keeper holes = {.holes = NULL};
+    if (!edge_config_load(path, &config, &errors))
+        hole_keeper_open(&holes, config->journal_path);
+    if (!config || edge_points_new(config, holes.holes, &points, &errors) ||
+        edge_points_check_load(points, config, &errors))
         fputs(buffer_text(&errors.text), stderr);
     else
-        status = only_check ? check(config, points) : operate(config, points);
+        status = only_check ? check(config, points) : operate(config, points, &holes);
     edge_points_free(points);
+    hole_keeper_close(&holes);
     edge_config_free(config);
     config_errors_release(&errors);
     return status;

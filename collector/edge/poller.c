@@ -17,7 +17,11 @@
  * The epoll data of a descriptor is its driver's index. A driver steps when one of its descriptors
  * is ready or its time has come; what it wants after that replaces what it wanted before. Whether a
  * descriptor is in the set already is asked of the kernel (MOD, else ADD): a driver may close one
- * and open another with the same number within a step.
+ * and open another with the same number within a step. Where the driver says that nothing changed,
+ * as after nearly every poll, it is not asked.
+ *
+ * When each driver is due stands in an array of its own, which is all that is looked through at
+ * each turn: of 900 drivers that is 7 KiB. One whose descriptor is ready is due at once.
  *
  * A visitor leaves one wish, wakes the thread, and sleeps until it is fulfilled or the thread has
  * ended; others wait until the place is free.
@@ -32,7 +36,6 @@ struct slot {
     const char *name;
     int fds[WANTS_MAX]; /* in the epoll set for it */
     size_t fd_count;
-    int64_t due_us;
     struct driver_ready ready[WANTS_MAX];
     size_t ready_count;
     struct driver_status status; /* guarded by the poller's lock */
@@ -47,6 +50,7 @@ struct visit {
 
 struct poller {
     struct slot slots[POLLER_DRIVERS_MAX];
+    int64_t due_us[POLLER_DRIVERS_MAX];
     size_t count;
     int epoll_fd, wake_fd;
     pthread_t thread;
@@ -100,6 +104,9 @@ static void renew_wants(struct poller *poller, size_t index)
     struct slot *slot = &poller->slots[index];
     struct driver_wants wants;
     driver_wants(slot->driver, &wants);
+    poller->due_us[index] = wants.due_us;
+    if (wants.same)
+        return;
     for (size_t i = 0; i < slot->fd_count; i++) {
         bool kept = false;
         for (size_t n = 0; n < wants.count; n++)
@@ -112,7 +119,6 @@ static void renew_wants(struct poller *poller, size_t index)
         slot->fds[n] = wants.list[n].fd;
         watch(poller, index, &wants.list[n]);
     }
-    slot->due_us = wants.due_us;
 }
 
 static void step_slot(struct poller *poller, size_t index)
@@ -132,8 +138,8 @@ static int64_t earliest_due(const struct poller *poller)
 {
     int64_t due_us = NEVER;
     for (size_t i = 0; i < poller->count; i++)
-        if (poller->slots[i].due_us < due_us)
-            due_us = poller->slots[i].due_us;
+        if (poller->due_us[i] < due_us)
+            due_us = poller->due_us[i];
     return due_us;
 }
 
@@ -159,6 +165,7 @@ static void note_events(struct poller *poller, const struct epoll_event *events,
             continue;
         }
         struct slot *slot = &poller->slots[events[i].data.u32];
+        poller->due_us[events[i].data.u32] = INT64_MIN;
         slot->ready_count = slot->fd_count;
         for (size_t n = 0; n < slot->fd_count; n++)
             slot->ready[n] = (struct driver_ready){slot->fds[n], events[i].events};
@@ -200,7 +207,7 @@ static void *run(void *self)
         note_events(poller, events, count > 0 ? count : 0);
         int64_t now_us = clock_read(clock_real()).mono_us;
         for (size_t i = 0; i < poller->count; i++)
-            if (poller->slots[i].ready_count || poller->slots[i].due_us <= now_us)
+            if (poller->due_us[i] <= now_us)
                 step_slot(poller, i);
         receive_visit(poller);
     }

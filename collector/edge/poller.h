@@ -14,7 +14,7 @@
 
 #include <stddef.h>
 
-#define POLLER_DRIVERS_MAX 900
+#define POLLER_DRIVERS_MAX 964
 
 struct poller;
 

@@ -11,6 +11,11 @@
 #define INTERVAL_LEAST_MS  1
 #define POINT_ID_TEXT_SIZE 200 /* three names of 64 and two dots */
 
+/* Aligned polls of less than this would be none. */
+#define ALIGN_LEAST_MS 1000
+
+static const char *const align_words[] = {"none", "minute", NULL};
+static const char *const point_align_words[] = {"unit", "none", "minute", NULL};
 static const char *const class_words[] = {"safety", "compliance", "trend", NULL};
 
 const char *point_class_name(enum point_class class_)
@@ -74,10 +79,16 @@ struct link_yaml {
 static const struct config_key link_keys[] = {
     {"name", CONFIG_NAME, offsetof(struct link_yaml, link.name), 65, 0, 0, NULL, NULL, true,
      "the link's name, for messages", "链路名"},
-    {"url", CONFIG_TEXT, offsetof(struct link_yaml, link.url), 160, 0, 0, NULL, NULL, true,
-     "tcp://ADDRESS:PORT", "地址"},
+    {"url", CONFIG_TEXT, offsetof(struct link_yaml, link.url), EDGE_URL_SIZE, 0, 0, NULL, NULL,
+     true,
+     "tcp://ADDRESS:PORT; rtu:///dev/ttyS1?baud=9600&parity=N&stop=1&rs485=no, a serial line; "
+     "rtu+tcp://ADDRESS:PORT?baud=9600, a serial server; "
+     "dtu://0.0.0.0:PORT?register=TEXT&heartbeat=TEXT, a DTU that calls (register_hex, "
+     "heartbeat_hex: as hex)",
+     "地址：Modbus TCP、串口、串口服务器（RTU over TCP）、主动连入的 DTU（注册包、心跳包）"},
     {"timeout", CONFIG_DURATION, offsetof(struct link_yaml, link.timeout_ms), 0, 10, 60000, "500ms",
-     NULL, true, "how long an answer may take", "应答超时"},
+     NULL, true, "how long an answer may take, besides its time on the wire where baud tells that",
+     "应答超时，线路传输时间另计"},
     {"units", CONFIG_SUBTREE, offsetof(struct link_yaml, units), 0, 0, 0, NULL, NULL, true,
      "the instruments on it", "从站列表"},
     {0},
@@ -87,6 +98,7 @@ struct unit_yaml {
     int64_t unit;
     struct edge_unit config;
     int class_;
+    int align;
     const struct yaml_node *points;
 };
 
@@ -99,6 +111,17 @@ static const struct config_key unit_keys[] = {
      "the second part of its points' names", "设备名，测点名的第二段"},
     {"interval", CONFIG_DURATION, offsetof(struct unit_yaml, config.interval_ms), 0,
      INTERVAL_LEAST_MS, DAY_MS, "1s", NULL, true, "how often it is read", "采集周期"},
+    {"align", CONFIG_CHOICE, offsetof(struct unit_yaml, align), 0, 0, 0, "none", align_words, true,
+     "minute: read at the full minutes (hours, days) of the clock",
+     "minute 按整分（整时、整日）采集"},
+    {"latency", CONFIG_DURATION, offsetof(struct unit_yaml, config.latency_ms), 0, 0, 60000, "0s",
+     NULL, true, "how long it takes to answer, for the plan; 0s: measured", "应答延时，0s 为实测"},
+    {"max_registers", CONFIG_INT, offsetof(struct unit_yaml, config.max_registers), 0, 0, 125, "0",
+     NULL, true, "registers of one read at most; 0: 125", "单次最多寄存器数，0 为 125"},
+    {"max_bits", CONFIG_INT, offsetof(struct unit_yaml, config.max_bits), 0, 0, 2000, "0", NULL,
+     true, "coils or inputs of one read at most; 0: 2000", "单次最多线圈数，0 为 2000"},
+    {"forbidden", CONFIG_TEXT, offsetof(struct unit_yaml, config.forbidden), ADDRESS_RANGES_TEXT, 0,
+     0, "", NULL, true, "addresses no read may touch: 100-110, 4:200", "禁读地址：100-110, 4:200"},
     {"class", CONFIG_CHOICE, offsetof(struct unit_yaml, class_), 0, 0, 0, "trend", class_words,
      true, "safety, compliance or trend: what is kept longest when space runs out", "数据类别"},
     {"points", CONFIG_SUBTREE, offsetof(struct unit_yaml, points), 0, 0, 0, "", NULL, true,
@@ -109,6 +132,7 @@ static const struct config_key unit_keys[] = {
 struct point_yaml {
     char name[65];
     int64_t interval_ms;
+    int align;
     char class_[16];
 };
 
@@ -117,6 +141,8 @@ static const struct config_key point_keys[] = {
      "the register's name in the map", "寄存器名"},
     {"interval", CONFIG_DURATION, offsetof(struct point_yaml, interval_ms), 0, 0, DAY_MS, "0s",
      NULL, true, "0s: as the unit", "采集周期，0s 同设备"},
+    {"align", CONFIG_CHOICE, offsetof(struct point_yaml, align), 0, 0, 0, "unit", point_align_words,
+     true, "as the unit, none, or minute", "unit 同设备，或 none、minute"},
     {"class", CONFIG_TEXT, offsetof(struct point_yaml, class_), 16, 0, 0, "", NULL, true,
      "as the unit when left out", "类别，省略同设备"},
     {0},
@@ -151,11 +177,24 @@ static int class_from_text(const char *text, enum point_class *ret_class)
     return ERR_INVALID;
 }
 
+/* Full minutes, hours and days are met by intervals that divide a day. */
+static void check_align(const struct yaml_tree *tree, const struct yaml_node *node,
+                        enum align align, int64_t interval_ms, struct config_errors *errors)
+{
+    if (align == ALIGN_MINUTE &&
+        (interval_ms < ALIGN_LEAST_MS || (int64_t)DAY_MS % interval_ms != 0))
+        yaml_complain(tree, node, errors,
+                      "align: minute needs an interval of at least 1s that divides a day; %lldms "
+                      "does not",
+                      (long long)interval_ms);
+}
+
 static void read_point(const struct yaml_tree *tree, const struct yaml_node *node,
                        struct edge_unit *unit, struct config_errors *errors)
 {
     struct edge_point *point = &unit->points[unit->point_count++];
     *point = (struct edge_point){.interval_ms = unit->interval_ms,
+                                 .align = unit->align,
                                  .class_ = unit->class_,
                                  .line = node->line,
                                  .column = node->column};
@@ -168,10 +207,23 @@ static void read_point(const struct yaml_tree *tree, const struct yaml_node *nod
         memcpy(point->name, from.name, sizeof(point->name));
         if (from.interval_ms)
             point->interval_ms = from.interval_ms;
+        if (from.align > 0)
+            point->align = (enum align)(from.align - 1);
+        check_align(tree, node, point->align, point->interval_ms, errors);
         if (from.class_[0] && class_from_text(from.class_, &point->class_))
             yaml_complain(tree, yaml_member(node, "class"), errors,
                           "'%s'; expected safety, compliance or trend", from.class_);
     }
+}
+
+static void check_forbidden(const struct yaml_tree *tree, const struct yaml_node *node,
+                            const struct edge_unit *unit, struct config_errors *errors)
+{
+    struct address_range ranges[ADDRESS_RANGES_MAX];
+    struct message message = {""};
+    size_t count;
+    if (address_ranges_parse(unit->forbidden, ranges, &count, &message))
+        yaml_complain(tree, yaml_member(node, "forbidden"), errors, "%s", message.text);
 }
 
 static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node,
@@ -183,6 +235,9 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
     *unit = from.config;
     unit->unit = (int)from.unit;
     unit->class_ = (enum point_class)from.class_;
+    unit->align = (enum align)from.align;
+    check_align(tree, node, unit->align, unit->interval_ms, errors);
+    check_forbidden(tree, node, unit, errors);
     unit->line = node->line;
     unit->column = node->column;
     if (!from.points)
@@ -198,20 +253,10 @@ static void read_unit(const struct yaml_tree *tree, const struct yaml_node *node
 static void read_link_url(const struct yaml_tree *tree, const struct yaml_node *node,
                           struct edge_link *link, struct config_errors *errors)
 {
-    static const char *const later[] = {"rtu://", "rtu+tcp://", "dtu://"};
-    const struct yaml_node *url = yaml_member(node, "url");
-    if (!link->url[0])
-        return; /* told already */
-    for (size_t i = 0; url && i < sizeof(later) / sizeof(later[0]); i++)
-        if (strncmp(link->url, later[i], strlen(later[i])) == 0) {
-            yaml_complain(tree, url, errors, "%s links are not driven by this version; use tcp://",
-                          later[i]);
-            return;
-        }
-    if (url && (strncmp(link->url, "tcp://", 6) != 0 ||
-                endpoint_parse(link->url + 6, &link->endpoint) || !link->endpoint.port))
-        yaml_complain(tree, url, errors, "'%s'; expected tcp://ADDRESS:PORT with a numeric address",
-                      link->url);
+    struct message message = {""};
+    if (link->url[0] && link_url_parse(link->url, &link->at, &message))
+        yaml_complain(tree, yaml_member(node, "url"), errors, "'%.100s': %s", link->url,
+                      message.text);
 }
 
 static void read_link(const struct yaml_tree *tree, const struct yaml_node *node,
@@ -232,6 +277,38 @@ static void read_link(const struct yaml_tree *tree, const struct yaml_node *node
     for (const struct yaml_node *child = from.units->first; link->units && child;
          child = child->next)
         read_unit(tree, child, link, errors);
+}
+
+static bool begins_alike(const struct link_bytes *a, const struct link_bytes *b)
+{
+    return memcmp(a->bytes, b->bytes, a->len < b->len ? a->len : b->len) == 0;
+}
+
+/* One serial port has one owner, and what a DTU says first tells which it is. */
+static const char *conflict(const struct link_url *a, const struct link_url *b)
+{
+    if (a->kind == LINK_RTU && b->kind == LINK_RTU && strcmp(a->device, b->device) == 0)
+        return "is at this device already; put its units there";
+    if (a->kind == LINK_DTU && b->kind == LINK_DTU && a->endpoint.port == b->endpoint.port) {
+        if (strcmp(a->endpoint.host, b->endpoint.host) != 0)
+            return "listens on this port already, at another address";
+        if (begins_alike(&a->registration, &b->registration))
+            return "has a DTU that begins alike: nobody could tell them apart";
+    }
+    return NULL;
+}
+
+static void check_links(const struct yaml_tree *tree, const struct edge_config *config,
+                        struct config_errors *errors)
+{
+    for (size_t i = 1; i < config->link_count; i++)
+        for (size_t n = 0; n < i; n++) {
+            const struct edge_link *link = &config->links[i], *other = &config->links[n];
+            const struct yaml_node at = {.line = link->line, .column = link->column};
+            const char *why = conflict(&link->at, &other->at);
+            if (why)
+                yaml_complain(tree, &at, errors, "link '%s' %s", other->name, why);
+        }
 }
 
 /* A name that must stand once, and where it stands. */
@@ -347,6 +424,7 @@ static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
     for (const struct yaml_node *child = file.links->first; config->links && child;
          child = child->next)
         read_link(tree, child, config, errors);
+    check_links(tree, config, errors);
     check_names(tree, config, errors);
 }
 
@@ -391,8 +469,9 @@ static void print_points(const struct edge_unit *unit, struct buffer *out)
         buffer_append_text(out, "        points:\n");
     for (size_t i = 0; i < unit->point_count; i++) {
         const struct edge_point *point = &unit->points[i];
-        buffer_printf(out, "          - {name: %s, interval: %lldms, class: %s}\n", point->name,
-                      (long long)point->interval_ms, point_class_name(point->class_));
+        buffer_printf(out, "          - {name: %s, interval: %lldms, align: %s, class: %s}\n",
+                      point->name, (long long)point->interval_ms, align_words[point->align],
+                      point_class_name(point->class_));
     }
 }
 
@@ -413,8 +492,10 @@ void edge_config_print(const struct edge_config *config, struct buffer *out)
         buffer_append_text(out, "    units:\n");
         for (size_t n = 0; n < link.link.unit_count; n++) {
             const struct edge_unit *unit = &link.link.units[n];
-            struct unit_yaml from = {
-                .unit = unit->unit, .config = *unit, .class_ = (int)unit->class_};
+            struct unit_yaml from = {.unit = unit->unit,
+                                     .config = *unit,
+                                     .class_ = (int)unit->class_,
+                                     .align = (int)unit->align};
             buffer_append_text(out, "      -\n");
             config_print(unit_keys, &from, 8, out);
             print_points(unit, out);

@@ -9,9 +9,10 @@
 
 #include "base/attributes.h"
 #include "base/files.h"
-#include "base/sockets.h"
+#include "model/address_ranges.h"
 #include "model/broker_config.h"
 #include "model/config_yaml.h"
+#include "model/link_url.h"
 #include "model/stream.h"
 
 #include <stddef.h>
@@ -20,6 +21,7 @@
 #define EDGE_LINKS_MAX  900
 #define EDGE_UNITS_MAX  247 /* of one link */
 #define EDGE_POINTS_MAX 50000
+#define EDGE_URL_SIZE   320
 #define EDGE_POINT_ID   127 /* bytes of site.unit.point, as they travel */
 
 enum point_class { CLASS_SAFETY, CLASS_COMPLIANCE, CLASS_TREND };
@@ -29,9 +31,13 @@ const char *point_class_name(enum point_class class_);
 /* The stream that keeps its points. */
 enum stream point_class_stream(enum point_class class_);
 
+/* To which slots polls keep: their own, or the wall clock's full minutes (hours, days). */
+enum align { ALIGN_NONE, ALIGN_MINUTE };
+
 struct edge_point {
     char name[65];
     int64_t interval_ms; /* the unit's unless it says otherwise */
+    enum align align;    /* likewise */
     enum point_class class_;
     size_t line, column; /* for mistakes found later */
 };
@@ -41,6 +47,10 @@ struct edge_unit {
     char name[65];
     char map[FILE_PATH_SIZE];
     int64_t interval_ms;
+    enum align align;
+    int64_t latency_ms;                  /* from request to reply; 0: to be measured */
+    int64_t max_registers, max_bits;     /* of one read; 0: the protocol's bounds */
+    char forbidden[ADDRESS_RANGES_TEXT]; /* ranges that no read may touch */
     enum point_class class_;
     struct edge_point *points; /* NULL: all of the map's */
     size_t point_count;
@@ -49,8 +59,8 @@ struct edge_unit {
 
 struct edge_link {
     char name[65];
-    char url[160];
-    struct endpoint endpoint; /* of tcp:// */
+    char url[EDGE_URL_SIZE];
+    struct link_url at; /* what the url says */
     int64_t timeout_ms;
     struct edge_unit *units;
     size_t unit_count;

@@ -34,12 +34,25 @@ int64_t unit_back_off(uint64_t *chance, unsigned failures)
     return back_off(chance, PROBE_FIRST_US, PROBE_LAST_US, failures);
 }
 
-bool unit_health_answered(struct unit_health *unit)
+bool unit_health_answered(struct unit_health *unit, size_t reads)
 {
-    bool was_down = unit->state == MODBUS_UNIT_DOWN;
+    if (unit->state == MODBUS_UNIT_SUSPECT)
+        *unit = (struct unit_health){.state = MODBUS_UNIT_UP};
+    if (unit->state != MODBUS_UNIT_DOWN)
+        return false;
+    unit->state = MODBUS_UNIT_RECOVERING;
+    unit->owed = reads;
+    return true;
+}
 
-    *unit = (struct unit_health){.state = MODBUS_UNIT_UP};
-    return was_down;
+void unit_health_settled(struct unit_health *unit)
+{
+    if (unit->state != MODBUS_UNIT_RECOVERING)
+        return;
+    if (unit->owed > 0)
+        unit->owed--;
+    if (unit->owed == 0)
+        *unit = (struct unit_health){.state = MODBUS_UNIT_UP};
 }
 
 bool unit_health_failed(struct unit_health *unit, enum cause cause, int64_t now_us,
@@ -50,9 +63,9 @@ bool unit_health_failed(struct unit_health *unit, enum cause cause, int64_t now_
         unit->state = MODBUS_UNIT_SUSPECT;
         return false;
     }
+    unit->probes = unit->state == MODBUS_UNIT_RECOVERING ? unit->probes + 1 : 0;
     unit->state = MODBUS_UNIT_DOWN;
-    unit->probes = 0;
-    unit->probe_us = now_us + unit_back_off(chance, 0);
+    unit->probe_us = now_us + unit_back_off(chance, unit->probes);
     return true;
 }
 

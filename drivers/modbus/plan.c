@@ -1,17 +1,22 @@
 /*
- * Points sorted by interval, function, address (longer first) lie in `order`; each read is a slice
- * of it. A read takes the next point as long as it stays within the bounds: taking greedily from
- * the lowest address gives the fewest reads. There are never more reads than points, so the arrays
- * are made once.
+ * Points sorted by interval, alignment, function, address (longer first) lie in `order`; each read
+ * is a slice of it. That slices are enough: of reads that serve all points at the least cost none
+ * lies within another, so sorted by start they are sorted by end; each point may then go to the
+ * last read that begins at or before it, and in the order of addresses those never go back. Taking
+ * points out of a read never makes it longer, nor reach across a cut.
+ *
+ * So the best plan of the first i points is the best of the first j and one read of the rest, for
+ * some j: dynamic programming, over as many j as one read can hold. There are never more reads than
+ * points, so the arrays are made once.
  */
 #include "drivers/modbus/plan.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 struct sorted {
     struct plan_point point;
-    size_t index; /* among the points given */
+    size_t index;   /* among the points given */
+    uint32_t reach; /* how far it and those before it go */
 };
 
 struct read_plan {
@@ -34,6 +39,8 @@ static int by_place(const void *a, const void *b)
     int order = compare(left->point.interval_ms, right->point.interval_ms);
 
     if (order == 0)
+        order = compare(left->point.aligned, right->point.aligned);
+    if (order == 0)
         order = compare(left->point.function, right->point.function);
     if (order == 0)
         order = compare(left->point.address, right->point.address);
@@ -49,11 +56,6 @@ static uint32_t point_end(const struct plan_point *point)
     return (uint32_t)point->address + point->length;
 }
 
-static uint32_t read_end(const struct plan_read *read)
-{
-    return (uint32_t)read->start + read->count;
-}
-
 static uint32_t bound(uint16_t wanted, uint32_t most)
 {
     return wanted == 0 || wanted > most ? most : wanted;
@@ -65,14 +67,22 @@ static uint32_t read_bound(const struct plan_limits *limits, uint8_t function)
                          : bound(limits->max_registers, PLAN_MAX_REGISTERS);
 }
 
-static bool takes(const struct plan_read *read, const struct plan_point *point,
-                  const struct plan_limits *limits)
+/* Does a cut stand between the first register and the last? */
+static bool is_cut(const struct plan_limits *limits, uint8_t function, uint32_t start, uint32_t end)
 {
-    uint32_t end = point_end(point) > read_end(read) ? point_end(point) : read_end(read);
+    for (size_t i = 0; i < limits->cut_count; i++) {
+        const struct plan_cut *cut = &limits->cuts[i];
+        if ((cut->function == 0 || cut->function == function) && start < cut->below &&
+            end > cut->from)
+            return true;
+    }
+    return false;
+}
 
-    return read->interval_ms == point->interval_ms && read->function == point->function &&
-           point->address <= read_end(read) + bound(limits->max_hole, UINT16_MAX) &&
-           end - read->start <= read_bound(limits, read->function);
+static bool alike(const struct plan_point *a, const struct plan_point *b)
+{
+    return a->interval_ms == b->interval_ms && a->aligned == b->aligned &&
+           a->function == b->function;
 }
 
 /* Makes the read span what its points need. */
@@ -88,30 +98,89 @@ static void fit(struct read_plan *plan, struct plan_read *read)
     read->count = (uint16_t)(end - read->start);
 }
 
-static void begin_read(struct read_plan *plan, size_t first)
+static void note_reach(struct read_plan *plan)
 {
-    const struct plan_point *point = &plan->order[first].point;
+    uint32_t reach = 0;
 
-    plan->reads[plan->count++] = (struct plan_read){.function = point->function,
-                                                    .interval_ms = point->interval_ms,
-                                                    .start = point->address,
-                                                    .count = point->length,
-                                                    .points = 1,
-                                                    .first = first};
+    for (size_t i = 0; i < plan->points; i++) {
+        const struct plan_point *point = &plan->order[i].point;
+        if (i > 0 && !alike(point, &plan->order[i - 1].point))
+            reach = 0;
+        reach = point_end(point) > reach ? point_end(point) : reach;
+        plan->order[i].reach = reach;
+    }
 }
 
-static void make_reads(struct read_plan *plan, const struct plan_limits *limits)
+/* The best way to serve the points so far: what it costs, and where its last read begins. */
+struct best {
+    int64_t ns;
+    size_t from;
+    bool begins; /* a read of the best plan of all begins with this point */
+};
+
+/* Of all reads that end with point `i`, the one that makes the whole cheapest; of equal ones the
+ * longest, so that there are few. */
+static struct best best_through(const struct read_plan *plan, size_t i, const struct best *before,
+                                const struct plan_limits *limits)
 {
-    for (size_t i = 0; i < plan->points; i++) {
-        struct plan_read *last = plan->count > 0 ? &plan->reads[plan->count - 1] : NULL;
-        if (last == NULL || !takes(last, &plan->order[i].point, limits)) {
-            begin_read(plan, i);
-        } else {
-            last->points++;
-            fit(plan, last);
-        }
-        plan->read_of[plan->order[i].index] = plan->count - 1;
+    const struct plan_point *last = &plan->order[i].point;
+    int64_t latency_us =
+        limits->latency_us > 0 ? limits->latency_us : wire_latency_us(&limits->wire);
+    struct best best = {.ns = INT64_MAX};
+    uint32_t end = 0;
+    uint32_t next = last->address;
+
+    for (size_t j = i + 1; j-- > 0;) {
+        const struct plan_point *first = &plan->order[j].point;
+        end = point_end(first) > end ? point_end(first) : end;
+        if (!alike(first, last) || end - first->address > read_bound(limits, last->function) ||
+            next > plan->order[j].reach + bound(limits->max_hole, UINT16_MAX) ||
+            is_cut(limits, last->function, first->address, end))
+            break;
+        int64_t ns = wire_read_ns(&limits->wire, latency_us, last->function, end - first->address);
+        ns += j > 0 ? before[j - 1].ns : 0;
+        if (ns <= best.ns)
+            best = (struct best){.ns = ns, .from = j};
+        next = first->address;
     }
+    return best;
+}
+
+static void add_read(struct read_plan *plan, size_t first, size_t points)
+{
+    const struct plan_point *point = &plan->order[first].point;
+    struct plan_read *read = &plan->reads[plan->count];
+
+    *read = (struct plan_read){.function = point->function,
+                               .interval_ms = point->interval_ms,
+                               .aligned = point->aligned,
+                               .points = points,
+                               .first = first};
+    fit(plan, read);
+    for (size_t k = 0; k < points; k++)
+        plan->read_of[plan->order[first + k].index] = plan->count;
+    plan->count++;
+}
+
+static int make_reads(struct read_plan *plan, const struct plan_limits *limits)
+{
+    struct best *best = calloc(plan->points + 1, sizeof best[0]);
+    size_t next;
+
+    if (best == NULL)
+        return ERR_NO_MEMORY;
+    for (size_t i = 0; i < plan->points; i++)
+        best[i] = best_through(plan, i, best, limits);
+    for (size_t end = plan->points; end > 0; end = best[end - 1].from)
+        best[best[end - 1].from].begins = true;
+    for (size_t i = 0; i < plan->points; i = next) {
+        next = i + 1;
+        while (next < plan->points && !best[next].begins)
+            next++;
+        add_read(plan, i, next - i);
+    }
+    free(best);
+    return 0;
 }
 
 static int check_point(const struct plan_point *point, const struct plan_limits *limits,
@@ -128,6 +197,14 @@ static int check_point(const struct plan_point *point, const struct plan_limits 
                            "address %d: a value of %d registers does not fit into reads of at "
                            "most %u",
                            point->address, point->length, read_bound(limits, point->function));
+    for (size_t i = 0; i < limits->cut_count; i++) {
+        const struct plan_cut *cut = &limits->cuts[i];
+        if (cut->forbidden && (cut->function == 0 || cut->function == point->function) &&
+            point->address < cut->from && point_end(point) > cut->below)
+            return message_set(message, ERR_RANGE,
+                               "address %d: lies in %u-%u, where nothing may be read",
+                               point->address, cut->below, cut->from - 1);
+    }
     return 0;
 }
 
@@ -152,7 +229,10 @@ int read_plan_new(const struct plan_point *points, size_t count, const struct pl
         plan->order[i] = (struct sorted){.point = points[i], .index = i};
     }
     qsort(plan->order, count, sizeof plan->order[0], by_place);
-    make_reads(plan, limits);
+    note_reach(plan);
+    err = make_reads(plan, limits);
+    if (err != 0)
+        goto out;
     *ret_plan = plan;
     plan = NULL;
     err = 0;

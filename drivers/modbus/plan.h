@@ -1,16 +1,20 @@
 /*
- * Points of one unit → reads. Points of one interval and function that lie near each other become
- * one read; holes are read over where that is cheaper than a request of its own. A value is never
- * cut in two. The same points give the same plan, whatever their order.
+ * Points of one unit → the reads that take the least time on the wire. Points of one interval,
+ * alignment and function that lie near each other become one read; a hole is read over where that
+ * costs less than a request of its own. A value is never cut in two. The same points give the same
+ * plan, whatever their order.
  *
- * A device that refuses a read over a hole teaches the plan to split it (read_plan_split). Numbers
- * of reads never change. Owned by one thread.
+ * Where no read may reach across (a forbidden range, a hole that the device refuses) stands a cut.
+ * Numbers of reads never change: one that is split keeps its number for its earlier part. Owned by
+ * one thread.
  */
 #ifndef DRIVERS_MODBUS_PLAN_H
 #define DRIVERS_MODBUS_PLAN_H
 
 #include "base/error.h"
+#include "drivers/modbus/wire.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,14 +27,25 @@ struct plan_point {
     uint16_t address;
     uint16_t length; /* registers, or bits for functions 1 and 2; at least 1 */
     int64_t interval_ms;
+    bool aligned; /* to slots of the wall clock */
 };
 
-/* 0 stands for the most that is possible; for max_hole, over TCP, that is the best as well: a
- * request costs more than any hole. */
+/* No read holds both what is just below `below` and `from` (below <= from <= 65536): between them
+ * lies what may not be read, or nothing. */
+struct plan_cut {
+    uint8_t function; /* 0: whichever */
+    bool forbidden;   /* nor may a value lie between them */
+    uint32_t below, from;
+};
+
 struct plan_limits {
-    uint16_t max_registers;
+    uint16_t max_registers; /* 0: what the protocol allows */
     uint16_t max_bits;
-    uint16_t max_hole; /* registers or bits between two points of one read */
+    uint16_t max_hole; /* registers or bits between two points of one read; 0: by cost alone */
+    struct wire wire;
+    int64_t latency_us; /* 0: what the wire says */
+    const struct plan_cut *cuts;
+    size_t cut_count;
 };
 
 struct plan_read {
@@ -38,13 +53,14 @@ struct plan_read {
     uint16_t start;
     uint16_t count;
     int64_t interval_ms;
+    bool aligned;
     size_t points; /* how many it serves */
     size_t first;  /* of them, for read_plan_point */
 };
 
 struct read_plan;
 
-/* ERR_RANGE, with words, for a point that fits into no read. */
+/* ERR_RANGE, with words, for a point that fits into no read, or lies where nothing may be read. */
 MUST_CHECK int read_plan_new(const struct plan_point *points, size_t count,
                              const struct plan_limits *limits, struct read_plan **ret_plan,
                              struct message *message);

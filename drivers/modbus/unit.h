@@ -22,6 +22,7 @@
 struct modbus_point_options {
     size_t reg;          /* index into the unit's map */
     int64_t interval_ms; /* at least 1 */
+    bool aligned;        /* read at the wall clock's full minutes and the like (schedule.h) */
     uint32_t number;     /* what its samples carry as `point` */
 };
 
@@ -32,7 +33,10 @@ struct modbus_unit_options {
     size_t point_count;
     uint16_t max_registers; /* a device's own bounds of a read; 0: the protocol's */
     uint16_t max_bits;
-    uint16_t max_hole; /* 0: read over any */
+    uint16_t max_hole;           /* 0: by cost alone */
+    int64_t latency_us;          /* from request to reply, without the wire's time; 0: not known */
+    const struct plan_cut *cuts; /* where no read may reach across */
+    size_t cut_count;
 };
 
 struct unit_reads {
@@ -42,12 +46,22 @@ struct unit_reads {
     size_t point_count;
     struct read_plan *plan; /* its points beyond `point_count` are the clock, once an interval */
     const struct map_register *clock; /* NULL: the device has none */
+    struct plan_limits limits;        /* by which the plan is made; its cuts are this unit's */
+    bool latency_told;                /* by the options: not to be replaced by a measured one */
 };
 
 /* ERR_RANGE, with words, for options that cannot be. */
 MUST_CHECK int unit_reads_init(struct unit_reads *unit, const struct modbus_unit_options *options,
-                               struct message *message);
+                               const struct wire *wire, struct message *message);
 void unit_reads_release(struct unit_reads *unit);
+
+/* Plans anew, as from the beginning, with more cuts and this latency (0: as it was). False where
+ * that gives the very reads there are, or there is no memory: then the reads are as they were. */
+bool unit_reads_replan(struct unit_reads *unit, const struct plan_cut *more, size_t count,
+                       int64_t latency_us);
+
+/* What one turn of the read costs on the wire, its clock included, with that latency. */
+int64_t unit_reads_cost_ns(const struct unit_reads *unit, size_t read, int64_t latency_us);
 
 /* How many of the read's points are readings, not the clock. */
 size_t unit_reads_points(const struct unit_reads *unit, size_t read);

@@ -4,10 +4,7 @@
 
 #include <string.h>
 
-#define BITS_PER_CHARACTER 11
-#define SHORTEST           4 /* unit, function, CRC */
-#define FAST_BAUD          19200
-#define FAST_SILENCE_US    1750
+#define SHORTEST 4 /* unit, function, CRC */
 
 /* What is known of a request by its function: its size, CRC and all, without the data that a byte
  * count at `count_at` announces (0: there is none). */
@@ -19,17 +16,6 @@ static const struct form {
     {1, 8, 0}, {2, 8, 0},  {3, 8, 0},  {4, 8, 0},   {5, 8, 0},
     {6, 8, 0}, {15, 9, 6}, {16, 9, 6}, {22, 10, 0}, {23, 13, 10},
 };
-
-uint16_t rtu_crc(const uint8_t *bytes, size_t len)
-{
-    uint16_t crc = 0xFFFF;
-    for (size_t i = 0; i < len; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (uint16_t)(crc & 1 ? crc >> 1 ^ 0xA001 : crc >> 1);
-    }
-    return crc;
-}
 
 int rtu_request_size(const uint8_t *bytes, size_t len)
 {
@@ -44,20 +30,6 @@ int rtu_request_size(const uint8_t *bytes, size_t len)
         return len > form->count_at ? form->size + bytes[form->count_at] : 0;
     }
     return ERR_NOT_FOUND;
-}
-
-int64_t rtu_wire_us(unsigned baud, size_t count)
-{
-    if (baud == 0)
-        return 0;
-    return ((int64_t)count * BITS_PER_CHARACTER * US_PER_S + baud - 1) / baud;
-}
-
-int64_t rtu_silence_us(unsigned baud)
-{
-    if (baud > FAST_BAUD)
-        return FAST_SILENCE_US;
-    return (rtu_wire_us(baud, 7) + 1) / 2;
 }
 
 void rtu_receiver_init(struct rtu_receiver *receiver, int64_t silence_us)

@@ -1,5 +1,5 @@
 /*
- * Modbus RTU requests out of a stream of bytes, and how long they take on a wire.
+ * Modbus RTU requests out of a stream of bytes.
  *
  * RTU ends a frame by silence alone, and a pseudo-terminal keeps no time. So the length follows
  * from the function where it is known (1..6, 15, 16, 22, 23), and from silence where it is not.
@@ -13,28 +13,16 @@
 
 #include "base/attributes.h"
 #include "base/error.h"
+#include "drivers/modbus/rtu_wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define RTU_FRAME_MAX 256 /* unit, function, data, two bytes of CRC */
-
-/* CRC-16 of RTU (polynomial 0xA001 reflected, begun with 0xFFFF); its low byte goes first. Over a
- * frame with its CRC it is 0. */
-uint16_t rtu_crc(const uint8_t *bytes, size_t len);
-
 /* The size of the request that begins so, from unit to CRC. 0: too few bytes to tell;
  * ERR_NOT_FOUND: a function whose requests are of no known length. Beyond RTU_FRAME_MAX (at most
  * 268) where the byte count is one that no frame has. */
 int rtu_request_size(const uint8_t *bytes, size_t len);
-
-/* How long `count` characters take, rounded up to µs: 11 bits each (8E1, 8O1 and 8N2 have a start
- * bit, eight of data and two of parity and stop). 0 for baud 0, which keeps no time. */
-int64_t rtu_wire_us(unsigned baud, size_t count);
-
-/* The silence between frames, in µs: 3.5 characters, 1.75 ms above 19200 baud; 0 for baud 0. */
-int64_t rtu_silence_us(unsigned baud);
 
 struct rtu_receiver {
     uint8_t bytes[RTU_FRAME_MAX];

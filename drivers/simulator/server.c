@@ -75,6 +75,7 @@ struct server {
     bool serial;
     struct pty pty;
     unsigned baud;
+    int64_t latency_us;
     struct rtu_receiver receiver;
 
     struct noise noise;
@@ -154,6 +155,7 @@ int server_open(const struct server_listen *listen, struct server_unit *units, s
     server->accept_again_us = NEVER;
     server->units = units;
     server->unit_count = unit_count;
+    server->latency_us = listen->latency_us;
     noise_init(&server->noise, listen->seed);
     int err = open_parts(server, listen, message);
     if (err) {
@@ -283,8 +285,8 @@ static void set_fate_and_due(struct server *server, size_t request_len, int64_t 
     if (noise_uniform(&server->noise) < server->noise_probability)
         reply->fate = server->serial ? reply_noise_serial(&server->noise, reply->bytes, &reply->len)
                                      : reply_noise_tcp(&server->noise, &late_us);
-    reply->due_us = now_us + late_us + rtu_wire_us(server->baud, request_len + reply->len) +
-                    rtu_silence_us(server->baud);
+    reply->due_us = now_us + late_us + server->latency_us + rtu_silence_us(server->baud) +
+                    rtu_wire_us(server->baud, RTU_CHARACTER_BITS, request_len + reply->len);
 }
 
 static int post(struct server *server, const struct reply *reply, int64_t now_us)

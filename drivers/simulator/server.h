@@ -9,7 +9,7 @@
  *
  * A serial line with a speed paces: a reply leaves, whole, when its last character would have left:
  * the request's characters (11 bits each: 8E1, 8N2), the silence of 3.5 characters, and the
- * reply's, after the request was read. Until then the line hears nothing.
+ * reply's, after the request was read, and the unit's latency. Until then the line hears nothing.
  *
  * This is the only place in Chengmai that answers function codes 5, 6, 15, 16, 22 and 23.
  */
@@ -34,7 +34,8 @@ struct server_listen {
     const char *pty; /* borrowed for the call */
     unsigned baud;   /* of a pty: SERVER_BAUD_MIN .. _MAX bit/s, or 0: as fast as possible */
     struct endpoint endpoint;
-    uint64_t seed; /* of its noise */
+    int64_t latency_us; /* how long a unit thinks before it answers */
+    uint64_t seed;      /* of its noise */
 };
 
 /* What a unit's memory is while a request is answered. */

@@ -55,6 +55,8 @@ static const struct config_key plant_keys[] = {
 struct link_yaml {
     char listen[FILE_PATH_SIZE];
     int64_t baud;
+    char bridge[FILE_PATH_SIZE];
+    int64_t heartbeat_ms;
     const struct yaml_node *units;
 };
 
@@ -64,6 +66,13 @@ static const struct config_key link_keys[] = {
      "监听地址，或 pty:路径"},
     {"baud", CONFIG_INT, offsetof(struct link_yaml, baud), 0, 0, SERVER_BAUD_MAX, "0", NULL, false,
      "a serial line's speed; 0: as fast as it can", "波特率，0 为不限速"},
+    {"bridge", CONFIG_TEXT, offsetof(struct link_yaml, bridge), FILE_PATH_SIZE, 0, 0, "", NULL,
+     false,
+     "a serial line's server: rtu+tcp://ADDRESS:PORT where it listens, or "
+     "dtu://ADDRESS:PORT?register=TEXT&heartbeat=TEXT, to where it calls",
+     "串口服务器：监听地址，或 DTU 主动连接的地址"},
+    {"heartbeat", CONFIG_DURATION, offsetof(struct link_yaml, heartbeat_ms), 0, 10, 3600000, "30s",
+     NULL, false, "how often a DTU says its heartbeat", "DTU 心跳周期"},
     {"units", CONFIG_SUBTREE, offsetof(struct link_yaml, units), 0, 0, 0, NULL, NULL, false,
      "the instruments behind it", "从站列表"},
     {0},
@@ -333,6 +342,24 @@ static void read_listen(const struct yaml_tree *tree, const struct yaml_node *no
                       SERVER_BAUD_MIN, SERVER_BAUD_MAX);
 }
 
+static void read_bridge(const struct yaml_tree *tree, const struct yaml_node *node,
+                        const struct link_yaml *from, struct sim_link_config *link,
+                        struct config_errors *errors)
+{
+    const struct yaml_node *at = yaml_member(node, "bridge");
+    struct message message = {""};
+    if (!from->bridge[0])
+        return;
+    link->bridged = true;
+    link->heartbeat_ms = from->heartbeat_ms;
+    if (!link->pty[0])
+        yaml_complain(tree, at, errors, "only a serial line has one; expected `listen: pty:PATH`");
+    else if (link_url_parse(from->bridge, &link->bridge, &message))
+        yaml_complain(tree, at, errors, "'%.100s': %s", from->bridge, message.text);
+    else if (link->bridge.kind != LINK_RTU_TCP && link->bridge.kind != LINK_DTU)
+        yaml_complain(tree, at, errors, "'%.100s': expected rtu+tcp:// or dtu://", from->bridge);
+}
+
 static void read_link(const struct yaml_tree *tree, const struct yaml_node *node,
                       struct sim_config *config, struct sim_link_config *link,
                       struct config_errors *errors)
@@ -340,6 +367,7 @@ static void read_link(const struct yaml_tree *tree, const struct yaml_node *node
     struct link_yaml from = {0};
     config_read(tree, node, link_keys, &from, errors);
     read_listen(tree, node, &from, link, errors);
+    read_bridge(tree, node, &from, link, errors);
     if (!is_list(tree, from.units, SIM_UNITS_MAX, "units", errors))
         return;
     link->units = calloc(from.units->count + 1, sizeof(*link->units));

@@ -7,7 +7,8 @@
  *   plants:                           # a unit may also name a model: one plant of that name
  *     - {name: north, model: leachate}
  *   links:
- *     - listen: 127.0.0.1:1502        # or pty:PATH and baud: 9600, a serial line with RTU
+ *     - listen: 127.0.0.1:1502        # or pty:PATH and baud: 9600, a serial line with RTU, and
+ *       bridge: rtu+tcp://127.0.0.1:4001   # its serial server, or dtu://… that calls there
  *       units:
  *         - {unit: 1, plant: north, map: maps/leachate-plc.csv}
  *         - unit: 2
@@ -24,12 +25,13 @@
 
 #include "base/attributes.h"
 #include "base/files.h"
-#include "base/sockets.h"
 #include "drivers/modbus/register_map.h"
 #include "drivers/simulator/plant.h"
 #include "drivers/simulator/replay.h"
 #include "model/config_yaml.h"
+#include "model/link_url.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +58,9 @@ struct sim_link_config {
     struct endpoint endpoint; /* Modbus TCP, where there is no `pty` */
     char pty[FILE_PATH_SIZE]; /* RTU: where the link to the terminal is made; "": none */
     unsigned baud;            /* of the pty; 0: it paces nothing */
+    bool bridged;             /* the pty has a serial server */
+    struct link_url bridge;   /* LINK_RTU_TCP: it listens; LINK_DTU: it calls */
+    int64_t heartbeat_ms;     /* of one that calls */
     struct sim_unit_config *units;
     size_t unit_count;
 };

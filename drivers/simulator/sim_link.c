@@ -67,11 +67,15 @@ int sim_link_open(struct sim_link *link, const struct sim_config *config, size_t
         .endpoint = own->endpoint,
         .seed = config->seed + number + 1,
     };
-    return server_open(&listen, link->memory, link->unit_count, &link->server, message);
+    err = server_open(&listen, link->memory, link->unit_count, &link->server, message);
+    if (!err && own->bridged)
+        err = serial_bridge_open(own->pty, &own->bridge, own->heartbeat_ms, &link->bridge, message);
+    return err;
 }
 
 void sim_link_close(struct sim_link *link)
 {
+    serial_bridge_close(link->bridge);
     server_close(link->server);
     for (size_t i = 0; i < link->unit_count; i++) {
         free(link->units[i].variables);
@@ -83,6 +87,21 @@ void sim_link_close(struct sim_link *link)
 }
 
 /* ---- a step ---- */
+
+int64_t sim_link_due(const struct sim_link *link)
+{
+    int64_t due_us = server_due(link->server);
+    if (link->bridge && serial_bridge_due(link->bridge) < due_us)
+        due_us = serial_bridge_due(link->bridge);
+    return due_us;
+}
+
+void sim_link_step(struct sim_link *link, int64_t now_us)
+{
+    server_step(link->server, now_us);
+    if (link->bridge)
+        serial_bridge_step(link->bridge, now_us);
+}
 
 void sim_link_look(struct sim_link *link)
 {

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "drivers/simulator/plant.h"
 #include "drivers/simulator/player.h"
+#include "drivers/simulator/serial_bridge.h"
 #include "drivers/simulator/server.h"
 #include "drivers/simulator/sim_config.h"
 
@@ -33,6 +34,7 @@ struct sim_link {
     size_t number;
     const struct sim_link_config *config;
     struct server *server;
+    struct serial_bridge *bridge; /* NULL: none */
     struct sim_unit *units;
     struct server_unit *memory; /* of each unit: what the server answers from */
     size_t unit_count;
@@ -42,6 +44,12 @@ struct sim_link {
 MUST_CHECK int sim_link_open(struct sim_link *link, const struct sim_config *config, size_t number,
                              struct plant *plants, int64_t now_us, struct message *message);
 void sim_link_close(struct sim_link *link);
+
+/* When it has something to do whatever comes, as server_due. */
+int64_t sim_link_due(const struct sim_link *link);
+
+/* Answers and carries what is there to be. */
+void sim_link_step(struct sim_link *link, int64_t now_us);
 
 /* All units live, the line is quiet, and instruments say what they say. */
 void sim_link_look(struct sim_link *link);

@@ -122,8 +122,8 @@ static int wait_ms(const struct simulator *simulator, int64_t now_us)
 {
     int64_t due_us = simulator->due_us;
     for (size_t i = 0; i < simulator->link_count; i++) {
-        int64_t server_us = server_due(simulator->links[i].server);
-        due_us = server_us < due_us ? server_us : due_us;
+        int64_t link_us = sim_link_due(&simulator->links[i]);
+        due_us = link_us < due_us ? link_us : due_us;
     }
     return due_us > now_us ? (int)((due_us - now_us) / US_PER_MS) + 1 : 0;
 }
@@ -143,22 +143,27 @@ static bool is_stopped(int signal_fd)
 /* Until it is told to stop. ERR_IO: it cannot go on. */
 static int run(struct simulator *simulator, int signal_fd, struct message *message)
 {
-    struct pollfd fds[SIM_LINKS_MAX + 1];
-    for (size_t i = 0; i < simulator->link_count; i++)
-        fds[i] = (struct pollfd){server_fd(simulator->links[i].server), POLLIN, 0};
-    fds[simulator->link_count] = (struct pollfd){signal_fd, POLLIN, 0};
+    size_t count = simulator->link_count;
+    struct pollfd fds[2 * SIM_LINKS_MAX + 1];
+    for (size_t i = 0; i < count; i++) {
+        const struct sim_link *link = &simulator->links[i];
+        fds[i] = (struct pollfd){server_fd(link->server), POLLIN, 0};
+        fds[count + i] =
+            (struct pollfd){link->bridge ? serial_bridge_fd(link->bridge) : -1, POLLIN, 0};
+    }
+    fds[2 * count] = (struct pollfd){signal_fd, POLLIN, 0};
     move_on(simulator, 0);
     while (!is_stopped(signal_fd)) {
         struct now now = clock_read(clock_real());
         if (now.mono_us >= simulator->due_us)
             step(simulator, now.mono_us);
-        if (poll(fds, simulator->link_count + 1, wait_ms(simulator, now.mono_us)) < 0 &&
-            errno != EINTR)
+        if (poll(fds, 2 * count + 1, wait_ms(simulator, now.mono_us)) < 0 && errno != EINTR)
             return message_errno(message, ERR_IO, "cannot wait for requests");
         now = clock_read(clock_real());
-        for (size_t i = 0; i < simulator->link_count; i++)
-            if (fds[i].revents || server_due(simulator->links[i].server) <= now.mono_us)
-                server_step(simulator->links[i].server, now.mono_us);
+        for (size_t i = 0; i < count; i++)
+            if (fds[i].revents || fds[count + i].revents ||
+                sim_link_due(&simulator->links[i]) <= now.mono_us)
+                sim_link_step(&simulator->links[i], now.mono_us);
     }
     return 0;
 }

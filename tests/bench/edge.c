@@ -473,7 +473,7 @@ static struct driver *open_driver(const struct register_map *map)
     for (int i = 0; i < UNITS; i++)
         units[i] = (struct modbus_unit_options){
             .unit = (uint8_t)(i + 1), .map = map, .points = points, .point_count = POINTS};
-    struct modbus_link_options options = {.endpoint = {"127.0.0.1", slave_port},
+    struct modbus_link_options options = {.url = {.endpoint = {"127.0.0.1", slave_port}},
                                           .timeout_ms = 500,
                                           .units = units,
                                           .unit_count = UNITS};

@@ -12,7 +12,10 @@ for group in $groups; do
         exit 2
     fi
     "$build/bench/$group" | tee -a "$build/bench.txt"
-    if [ "$group" = edge ]; then tests/bench/rss.sh | tee -a "$build/bench.txt"; fi
+    if [ "$group" = edge ]; then
+        "$build/bench/edge_serial" | tee -a "$build/bench.txt"
+        /usr/bin/python3 tests/bench/edge_system.py | tee -a "$build/bench.txt"
+    fi
 done
 {
     echo '['

@@ -31,18 +31,18 @@ static int begin(struct modbus_link *link, int listener, struct driver_want *wan
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct endpoint endpoint = {.host = "127.0.0.1"};
+    static struct link_url url = {.endpoint = {.host = "127.0.0.1"}};
     static int listener = -1;
     uint8_t first = size > 0 ? data[0] : 0;
-    struct modbus_request request = {
-        .unit = 1, .function = first % 4u + 1, .count = first / 4u + 1};
+    struct modbus_request request = {1, first % 4u + 1, 0, first / 4u + 1};
     size_t wanted = request.function <= 2 ? (request.count + 7u) / 8 : 2u * request.count;
     struct modbus_link *link = NULL;
     struct modbus_answer answer = {0};
     struct driver_want want = {.fd = -1};
 
-    if ((listener < 0 && socket_listen(&endpoint, 8, &listener, &endpoint.port, NULL) != 0) ||
-        modbus_link_open(&endpoint, 500, &link, NULL) != 0)
+    if ((listener < 0 &&
+         socket_listen(&url.endpoint, 8, &listener, &url.endpoint.port, NULL) != 0) ||
+        modbus_link_open(&url, NULL, 500, &link, NULL) != 0)
         abort();
     int server = begin(link, listener, &want);
     if (modbus_link_step(link, 0, &answer) != MODBUS_CONNECTED ||

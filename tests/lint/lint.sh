@@ -35,7 +35,7 @@ while read -r header files; do
             complain "$file:$line: <$header…> belongs to ${files// /, } alone"
     done < <(sources | xargs -r grep -nHE "^[[:space:]]*#[[:space:]]*include[[:space:]]*[<\"]$header")
 done <<'TABLE'
-modbus drivers/modbus/link.c drivers/simulator/server.c
+modbus drivers/modbus/serial_port.c drivers/simulator/server.c
 MQTT collector/net/mqtt.c
 cjson collector/base/json.c
 curl/ collector/net/http_client.c collector/net/smtp.c

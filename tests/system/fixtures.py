@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-pytest.register_assert_rewrite("county", "hand", "harness", "kill_rules", "slaves")
+pytest.register_assert_rewrite("county", "hand", "harness", "ill_lines", "kill_rules", "slaves")
 
 import harness  # noqa: E402
 

@@ -45,7 +45,7 @@ MISTAKES = [
     ("chengmai-edge", "unit: 1,", "unit: 248,", 9, 16, ["'248'", "1..247"]),
     ("chengmai-edge", "unit: 1,", "unit: one,", 9, 16, ["'one'", "1..247"]),
     ("chengmai-edge", "tcp://127.0.0.1:1502", "tcp://plc:1502", 7, 10, ["tcp://plc:1502", "expected"]),
-    ("chengmai-edge", "tcp://127.0.0.1:1502", "rtu:///dev/ttyUSB0", 7, 10, ["rtu://", "not driven"]),
+    ("chengmai-edge", "tcp://127.0.0.1:1502", "rtu:///dev/ttyUSB0?baud=fast", 7, 10, ["baud=fast", "expected"]),
     ("chengmai-edge", "mqtts://127.0.0.1:8883", "http://127.0.0.1", 4, None, ["http://127.0.0.1", "expected"]),
     ("chengmai-edge", "name: rtu,", "name: rtu, points: [ch44],", 9, None, ["ch44"]),
     ("chengmai-edge", "site: plant", "site: [plant]", 2, 7, ["expected"]),

@@ -298,3 +298,68 @@ def test_status_shows_a_unit_going_down_when_the_simulator_silences_it(place):
     wait_until("the second to be down", lambda: states() == ["ok", "down"], 30)
     silent = run("chengmai", "read", "--json", edge.config, "leachate.effluent.cod")
     assert silent.returncode == 1 and json.loads(silent.stdout)["cause"] == "comm_timeout"
+
+
+# ---- every kind of line -------------------------------------------------------------------------
+
+LINE_MAP = slaves.HEADER + "a,3,0,uint16,AB,1,0,,ro,\nb,3,1,float32,CDAB,1,0,m,ro,\nc,4,7,int16,AB,1,0,,ro,\n"
+
+
+@pytest.fixture(scope="module")
+def lines(module_place):
+    """Two units behind a serial line, a serial server and a DTU; kind → URL."""
+    folder = module_place.folder / "lines"
+    folder.mkdir()
+    (folder / "map.csv").write_text(LINE_MAP, "utf-8")
+    units = ""
+    for unit in (3, 9):
+        (folder / f"{unit}.csv").write_text(f"time,a,b,c\n2026-01-05 08:00:00,{unit},{unit + 21.4},{-unit}\n", "utf-8")
+        units += f'      - {{unit: {unit}, map: "{folder}/map.csv", replay: {{file: "{folder}/{unit}.csv"}}}}\n'
+    server, dtu = harness.free_port(), harness.free_port()
+    urls = {"rtu": f"rtu://{folder}/line?baud=115200&parity=N&stop=2", "rtu+tcp": f"rtu+tcp://127.0.0.1:{server}",
+            "dtu": f"dtu://127.0.0.1:{dtu}?register=DTU%2001&heartbeat=HB"}
+    text = f'seed: 7\nlinks:\n  - listen: "pty:{folder}/line"\n    baud: 115200\n    units:\n{units}'
+    for kind in ("rtu+tcp", "dtu"):
+        text += (f'  - listen: "pty:{folder}/{kind}"\n    baud: 115200\n    bridge: "{urls[kind]}"\n'
+                 f'    heartbeat: 100ms\n    units:\n{units}')
+    module_place.sim(text, name="lines-sim").start().wait_line("link 2 listens on")
+    return folder, urls
+
+
+@pytest.mark.parametrize("kind", ("rtu", "rtu+tcp", "dtu"))
+def test_units_are_found_on_every_kind_of_line(lines, kind):
+    _, urls = lines
+    done = run("chengmai", "probe", "--json", "--timeout", "300ms", "--units", "2-4", "--count", "3", "--expect", "24.4",
+               urls[kind], timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert [unit["unit"] for unit in found["units"]] == [3]
+    assert [register["raw"] for register in found["units"][0]["registers"]][0] == "0003"
+    assert found["guesses"][0]["map"] == "value,3,1,float32,CDAB,1,0,,ro,"
+
+
+def test_readings_come_through_an_edge_over_every_kind_of_line(place, lines):
+    folder, urls = lines
+    text = ""
+    for name, url in (("rtu", urls["rtu"]), ("server", urls["rtu+tcp"]), ("dtu", urls["dtu"])):
+        text += f'  - name: {name}\n    url: "{url}"\n    timeout: 300ms\n    units:\n' + "".join(
+            f'      - {{unit: {unit}, map: "{folder}/map.csv", name: {name}{unit}, interval: 200ms}}\n' for unit in (3, 9, 7))
+    edge = place.edge(place.broker(), "e1", text, site="s", more="drain: 0s\n").start()
+    points = [f"s.{name}{unit}.b" for name in ("rtu", "server", "dtu") for unit in (3, 9)]
+
+    def values():
+        done = run("chengmai", "read", "--json", edge.config, *points, timeout=60)
+        return [json.loads(line)["value"] for line in done.stdout.splitlines()]
+    wait_until("every line to answer", lambda: values() == [24.4, 30.4] * 3, 60)
+    for name in ("rtu", "server", "dtu"):  # unit 7 is not there, and holds up nobody
+        silent = json.loads(run("chengmai", "read", "--json", edge.config, f"s.{name}7.b", timeout=60).stdout)
+        assert (silent["quality"], silent["cause"]) == ("bad", "comm_timeout")
+    assert values() == [24.4, 30.4] * 3
+
+    def states():
+        return [[unit["state"] for unit in link["units"]]
+                for link in json.loads(run("chengmai", "status", "--json", edge.config).stdout)["links"]]
+    wait_until(lambda: f"the units to be what they are: {states()}", lambda: states() == [["ok", "ok", "down"]] * 3)
+    found = json.loads(run("chengmai", "status", "--json", edge.config).stdout)
+    assert [sum(link["strays"][what] for what in ("foreign", "late", "misfits")) for link in found["links"]] == [0, 0, 0]
+    assert edge.stop() == 0

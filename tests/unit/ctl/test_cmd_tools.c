@@ -96,8 +96,8 @@ static void a_point_that_is_none_is_told(void **state)
 {
     (void)state;
     expect_of_edge("read EDGE s.u.q", CTL_USAGE, "", "no point 's.u.q'");
-    expect_of_edge("read EDGE s.v.p", CTL_USAGE, "", "no unit of");
-    expect_of_edge("read EDGE p", CTL_USAGE, "", "no unit of");
+    expect_of_edge("read EDGE s.v.p", CTL_USAGE, "", "no point 's.v.p'");
+    expect_of_edge("read EDGE p", CTL_USAGE, "", "no point 'p'");
     expect_of_edge("read EDGE s.u.q s.u.p", CTL_USAGE, "s.u.p", "no point 's.u.q'");
 }
 

@@ -37,7 +37,12 @@ static void a_unit_has_a_second_chance_and_then_probes(void **state)
         unit_health_probe_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance);
         check_wait(unit.probe_us, 300 * S);
     }
-    assert_true(unit_health_answered(&unit));
+    assert_true(unit_health_answered(&unit, 2));
+    assert_int_equal(unit.state, MODBUS_UNIT_RECOVERING);
+    assert_false(unit_health_answered(&unit, 2));
+    unit_health_settled(&unit);
+    assert_int_equal(unit.state, MODBUS_UNIT_RECOVERING);
+    unit_health_settled(&unit);
     assert_int_equal(unit.state, MODBUS_UNIT_UP);
     assert_int_equal(unit.cause, CAUSE_NONE);
     assert_int_equal(unit.probes, 0);
@@ -50,9 +55,32 @@ static void an_answer_clears_a_suspicion(void **state)
 
     (void)state;
     assert_false(unit_health_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance));
-    assert_false(unit_health_answered(&unit));
+    assert_false(unit_health_answered(&unit, 1));
+    assert_int_equal(unit.state, MODBUS_UNIT_UP);
     assert_false(unit_health_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance));
     assert_int_equal(unit.state, MODBUS_UNIT_SUSPECT);
+}
+
+static void who_fails_while_it_recovers_waits_longer_than_before(void **state)
+{
+    struct unit_health unit = {.state = MODBUS_UNIT_SUSPECT};
+    uint64_t chance = 1;
+
+    (void)state;
+    assert_true(unit_health_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance));
+    for (int64_t most = 4; most <= 64; most *= 2) {
+        assert_true(unit_health_answered(&unit, 3));
+        unit_health_settled(&unit);
+        assert_true(unit_health_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance));
+        assert_int_equal(unit.state, MODBUS_UNIT_DOWN);
+        check_wait(unit.probe_us, most * S);
+    }
+    /* One whole round of its reads, and it is as good as new. */
+    assert_true(unit_health_answered(&unit, 1));
+    unit_health_settled(&unit);
+    assert_false(unit_health_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance));
+    assert_true(unit_health_failed(&unit, CAUSE_COMM_TIMEOUT, 0, &chance));
+    check_wait(unit.probe_us, 2 * S);
 }
 
 static void a_refused_link_waits_longer_each_time(void **state)
@@ -108,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_unit_has_a_second_chance_and_then_probes),
         cmocka_unit_test(an_answer_clears_a_suspicion),
+        cmocka_unit_test(who_fails_while_it_recovers_waits_longer_than_before),
         cmocka_unit_test(a_refused_link_waits_longer_each_time),
         cmocka_unit_test(a_broken_link_is_tried_again_at_once_but_once),
         cmocka_unit_test(links_do_not_march_in_step),

@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -31,6 +29,13 @@ struct bench {
     int64_t now_us;
     struct modbus_answer answer;
 };
+
+static uint64_t foreign(const struct bench *bench)
+{
+    struct modbus_link_counts counts;
+    modbus_link_counts(bench->link, &counts);
+    return counts.foreign;
+}
 
 static void wait_for(int fd, short events)
 {
@@ -50,7 +55,9 @@ static void begin(struct bench *bench)
     *bench = (struct bench){.endpoint = {.host = "127.0.0.1"}, .server = -1, .now_us = 77};
     assert_int_equal(
         socket_listen(&bench->endpoint, 8, &bench->listener, &bench->endpoint.port, NULL), 0);
-    assert_int_equal(modbus_link_open(&bench->endpoint, 500, &bench->link, NULL), 0);
+    assert_int_equal(modbus_link_open(&(struct link_url){.endpoint = bench->endpoint}, NULL, 500,
+                                      &bench->link, NULL),
+                     0);
 }
 
 static enum modbus_event step(struct bench *bench)
@@ -210,13 +217,13 @@ static void foreign_frames_are_counted_and_passed_over(void **state)
     assert_int_equal(serve(&bench, "000900000009"
                                    "08ffffffffffffffff"),
                      MODBUS_NOTHING);
-    assert_int_equal(modbus_link_foreign(bench.link), 3);
+    assert_int_equal(foreign(&bench), 3);
     /* Two at once: the second is ours. */
     assert_int_equal(serve(&bench, "0000000000070703040bad0bad"
                                    "00010000000707030400110022"),
                      MODBUS_REPLY);
     check_data(&bench, "00110022");
-    assert_int_equal(modbus_link_foreign(bench.link), 4);
+    assert_int_equal(foreign(&bench), 4);
     end(&bench);
 }
 
@@ -233,7 +240,7 @@ static void a_doubled_reply_is_not_the_next_one(void **state)
     ask(&bench, &two_registers, "000200000006070300100002");
     assert_int_equal(serve(&bench, "00020000000707030433333333"), MODBUS_REPLY);
     check_data(&bench, "33333333");
-    assert_int_equal(modbus_link_foreign(bench.link), 1);
+    assert_int_equal(foreign(&bench), 1);
     end(&bench);
 }
 
@@ -481,44 +488,15 @@ static void writing_cannot_be_asked_for(void **state)
     end(&bench);
 }
 
-static void descriptors_beyond_select_are_refused(void **state)
-{
-    struct bench bench;
-    struct rlimit limit;
-    struct rlimit more;
-    int last = -1;
-
-    (void)state;
-    begin(&bench);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    more = limit;
-    more.rlim_cur = limit.rlim_max;
-    if (limit.rlim_max < FD_SETSIZE + 16 || setrlimit(RLIMIT_NOFILE, &more) != 0) {
-        end(&bench);
-        skip();
-    }
-    do
-        last = dup(bench.listener);
-    while (last >= 0 && last < FD_SETSIZE - 1);
-    assert_int_equal(modbus_link_connect(bench.link, 0), ERR_FULL);
-    assert_non_null(strstr(modbus_link_trouble(bench.link)->text, "descriptor 1024 is beyond"));
-    assert_int_equal(modbus_link_state(bench.link), MODBUS_LINK_CLOSED);
-    for (; last > bench.listener; last--)
-        if (last != bench.server)
-            close(last);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    end(&bench);
-}
-
 static void timeouts_have_bounds(void **state)
 {
-    struct endpoint endpoint = {.host = "127.0.0.1", .port = 1};
+    struct link_url url = {.endpoint = {.host = "127.0.0.1", .port = 1}};
     struct modbus_link *link = NULL;
     struct message message = {""};
 
     (void)state;
-    assert_int_equal(modbus_link_open(&endpoint, 9, &link, &message), ERR_RANGE);
-    assert_int_equal(modbus_link_open(&endpoint, 60001, &link, &message), ERR_RANGE);
+    assert_int_equal(modbus_link_open(&url, NULL, 9, &link, &message), ERR_RANGE);
+    assert_int_equal(modbus_link_open(&url, NULL, 60001, &link, &message), ERR_RANGE);
     assert_string_equal(message.text, "timeout 60001 ms; expected 10 to 60000 ms");
     assert_null(link);
     modbus_link_close(NULL);
@@ -546,7 +524,6 @@ int main(void)
         cmocka_unit_test(nobody_there_is_a_refusal),
         cmocka_unit_test(a_connection_that_does_not_come_is_given_up),
         cmocka_unit_test(writing_cannot_be_asked_for),
-        cmocka_unit_test(descriptors_beyond_select_are_refused),
         cmocka_unit_test(timeouts_have_bounds),
     };
 

@@ -42,8 +42,9 @@ static void neighbours_become_one_read(void **state)
 {
     /* The gas corrector: 20 registers in one request, as its documentation asks. */
     static const struct plan_point points[] = {
-        {3, 10, 2, 1000}, {3, 12, 2, 1000}, {3, 14, 2, 1000}, {3, 16, 2, 1000}, {3, 18, 3, 1000},
-        {3, 21, 2, 1000}, {3, 23, 3, 1000}, {3, 26, 2, 1000}, {3, 28, 2, 1000},
+        {3, 10, 2, 1000, false}, {3, 12, 2, 1000, false}, {3, 14, 2, 1000, false},
+        {3, 16, 2, 1000, false}, {3, 18, 3, 1000, false}, {3, 21, 2, 1000, false},
+        {3, 23, 3, 1000, false}, {3, 26, 2, 1000, false}, {3, 28, 2, 1000, false},
     };
     struct read_plan *plan = made(points, COUNT(points), &no_limits);
 
@@ -61,7 +62,8 @@ static void neighbours_become_one_read(void **state)
 static void functions_and_intervals_are_kept_apart(void **state)
 {
     static const struct plan_point points[] = {
-        {4, 0, 1, 1000}, {3, 0, 1, 1000}, {3, 1, 1, 60000}, {1, 0, 1, 1000}, {3, 2, 1, 1000},
+        {4, 0, 1, 1000, false}, {3, 0, 1, 1000, false}, {3, 1, 1, 60000, false},
+        {1, 0, 1, 1000, false}, {3, 2, 1, 1000, false},
     };
     struct read_plan *plan = made(points, COUNT(points), &no_limits);
 
@@ -77,27 +79,32 @@ static void functions_and_intervals_are_kept_apart(void **state)
 static void reads_keep_within_the_protocol(void **state)
 {
     static const struct plan_point registers[] = {
-        {3, 0, 2, 1}, {3, 123, 2, 1}, {3, 124, 2, 1}, {3, 65534, 2, 1}};
-    static const struct plan_point bits[] = {{2, 0, 1, 1}, {2, 1999, 1, 1}, {2, 2000, 1, 1}};
+        {3, 0, 2, 1, false}, {3, 123, 2, 1, false}, {3, 124, 2, 1, false}, {3, 65534, 2, 1, false}};
+    static const struct plan_point bits[] = {
+        {2, 0, 1, 1, false}, {2, 1999, 1, 1, false}, {2, 2000, 1, 1, false}};
     struct read_plan *plan = made(registers, COUNT(registers), &no_limits);
 
     (void)state;
-    check(plan, "3@0+125 3@124+2 3@65534+2");
+    /* Three reads in any case: so the shortest three. */
+    check(plan, "3@0+2 3@123+3 3@65534+2");
     read_plan_free(plan);
     plan = made(bits, COUNT(bits), &no_limits);
-    check(plan, "2@0+2000 2@2000+1");
+    check(plan, "2@0+1 2@1999+2");
     read_plan_free(plan);
 }
 
 static void a_unit_may_ask_for_shorter_reads_and_smaller_holes(void **state)
 {
-    static const struct plan_point points[] = {
-        {3, 0, 2, 1}, {3, 2, 2, 1}, {3, 4, 2, 1}, {3, 20, 2, 1}, {3, 25, 2, 1}};
+    static const struct plan_point points[] = {{3, 0, 2, 1, false},
+                                               {3, 2, 2, 1, false},
+                                               {3, 4, 2, 1, false},
+                                               {3, 20, 2, 1, false},
+                                               {3, 25, 2, 1, false}};
     struct plan_limits limits = {.max_registers = 4};
     struct read_plan *plan = made(points, COUNT(points), &limits);
 
     (void)state;
-    check(plan, "3@0+4 3@4+2 3@20+2 3@25+2");
+    check(plan, "3@0+2 3@2+4 3@20+2 3@25+2");
     read_plan_free(plan);
     limits = (struct plan_limits){.max_hole = 3};
     plan = made(points, COUNT(points), &limits);
@@ -111,8 +118,11 @@ static void a_unit_may_ask_for_shorter_reads_and_smaller_holes(void **state)
 
 static void the_order_of_points_does_not_matter(void **state)
 {
-    static const struct plan_point points[] = {
-        {3, 30, 2, 1000}, {3, 0, 1, 1000}, {3, 0, 4, 1000}, {3, 2, 1, 1000}, {3, 120, 5, 1000}};
+    static const struct plan_point points[] = {{3, 30, 2, 1000, false},
+                                               {3, 0, 1, 1000, false},
+                                               {3, 0, 4, 1000, false},
+                                               {3, 2, 1, 1000, false},
+                                               {3, 120, 5, 1000, false}};
     struct plan_point reversed[COUNT(points)];
     struct read_plan *plan = made(points, COUNT(points), &no_limits);
     struct read_plan *other;
@@ -131,8 +141,11 @@ static void the_order_of_points_does_not_matter(void **state)
 
 static void a_refused_read_is_split_at_its_widest_hole(void **state)
 {
-    static const struct plan_point points[] = {
-        {3, 0, 2, 1}, {3, 2, 2, 1}, {3, 5, 1, 1}, {3, 40, 2, 1}, {3, 42, 2, 1}};
+    static const struct plan_point points[] = {{3, 0, 2, 1, false},
+                                               {3, 2, 2, 1, false},
+                                               {3, 5, 1, 1, false},
+                                               {3, 40, 2, 1, false},
+                                               {3, 42, 2, 1, false}};
     struct read_plan *plan = made(points, COUNT(points), &no_limits);
     size_t new_read = 99;
 
@@ -156,8 +169,9 @@ static void a_refused_read_is_split_at_its_widest_hole(void **state)
 
 static void without_holes_it_is_split_near_the_middle(void **state)
 {
-    static const struct plan_point points[] = {{3, 0, 1, 1}, {3, 1, 1, 1}, {3, 2, 1, 1},
-                                               {3, 3, 1, 1}, {3, 4, 1, 1}, {3, 5, 1, 1}};
+    static const struct plan_point points[] = {{3, 0, 1, 1, false}, {3, 1, 1, 1, false},
+                                               {3, 2, 1, 1, false}, {3, 3, 1, 1, false},
+                                               {3, 4, 1, 1, false}, {3, 5, 1, 1, false}};
     struct read_plan *plan = made(points, COUNT(points), &no_limits);
     size_t new_read;
 
@@ -170,8 +184,9 @@ static void without_holes_it_is_split_near_the_middle(void **state)
 static void overlapping_points_stay_together(void **state)
 {
     /* Bits of one word, and a long value over a short one. */
-    static const struct plan_point points[] = {{3, 8, 1, 1}, {3, 8, 1, 1}, {3, 8, 1, 1},
-                                               {3, 0, 4, 1}, {3, 2, 1, 1}, {3, 3, 2, 1}};
+    static const struct plan_point points[] = {{3, 8, 1, 1, false}, {3, 8, 1, 1, false},
+                                               {3, 8, 1, 1, false}, {3, 0, 4, 1, false},
+                                               {3, 2, 1, 1, false}, {3, 3, 2, 1, false}};
     struct read_plan *plan = made(points, COUNT(points), &no_limits);
     size_t new_read;
 
@@ -186,8 +201,9 @@ static void overlapping_points_stay_together(void **state)
 
 static void what_cannot_be_read_is_refused(void **state)
 {
-    static const struct plan_point points[] = {{6, 0, 1, 1},     {0, 0, 1, 1},   {3, 0, 0, 1},
-                                               {3, 65535, 2, 1}, {3, 0, 126, 1}, {1, 0, 2001, 1}};
+    static const struct plan_point points[] = {{6, 0, 1, 1, false},   {0, 0, 1, 1, false},
+                                               {3, 0, 0, 1, false},   {3, 65535, 2, 1, false},
+                                               {3, 0, 126, 1, false}, {1, 0, 2001, 1, false}};
     const struct plan_limits limits = {.max_registers = 2};
     struct read_plan *plan = NULL;
     struct message message = {""};
@@ -197,8 +213,9 @@ static void what_cannot_be_read_is_refused(void **state)
         assert_int_equal(read_plan_new(&points[i], 1, &no_limits, &plan, &message), ERR_RANGE);
         assert_null(plan);
     }
-    assert_int_equal(read_plan_new(&(struct plan_point){3, 7, 4, 1}, 1, &limits, &plan, &message),
-                     ERR_RANGE);
+    assert_int_equal(
+        read_plan_new(&(struct plan_point){3, 7, 4, 1, false}, 1, &limits, &plan, &message),
+        ERR_RANGE);
     assert_string_equal(message.text, "address 7: a value of 4 registers does not fit into reads "
                                       "of at most 2");
 }
@@ -212,9 +229,214 @@ static void no_points_need_no_reads(void **state)
     read_plan_free(plan);
 }
 
+static const struct wire serial_9600 = {.baud = 9600, .char_bits = 11};
+
+/* Between two registers lies a hole of so many: is it read over? */
+static bool reads_over(struct wire wire, int64_t latency_us, uint16_t hole)
+{
+    const struct plan_point points[] = {{3, 0, 1, 1000, false},
+                                        {3, (uint16_t)(1 + hole), 1, 1000, false}};
+    struct plan_limits limits = {.wire = wire, .latency_us = latency_us};
+    struct read_plan *plan = made(points, COUNT(points), &limits);
+    bool over = read_plan_count(plan) == 1;
+
+    read_plan_free(plan);
+    return over;
+}
+
+static void holes_are_read_over_up_to_the_break_even(void **state)
+{
+    /* 6.5 + (2 t3.5 + Ts) baud / 2c, rounded down; c = 11. */
+    static const struct {
+        int64_t baud, latency_ms;
+        uint16_t most;
+    } vectors[] = {{1200, 5, 10},   {1200, 20, 11},   {1200, 50, 12}, {2400, 20, 12},
+                   {4800, 20, 14},  {9600, 5, 12},    {9600, 20, 18}, {9600, 50, 31},
+                   {19200, 20, 27}, {19200, 50, 53},  {38400, 5, 21}, {38400, 20, 47},
+                   {115200, 5, 51}, {115200, 20, 123}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(vectors); i++) {
+        struct wire wire = {.baud = vectors[i].baud, .char_bits = 11};
+        int64_t latency_us = vectors[i].latency_ms * 1000;
+        assert_true(reads_over(wire, latency_us, vectors[i].most));
+        assert_false(reads_over(wire, latency_us, vectors[i].most + 1));
+    }
+    assert_true(reads_over((struct wire){0}, 500, 123));
+}
+
+static void slow_lines_take_a_few_more_requests(void **state)
+{
+    static const struct plan_point points[] = {{3, 0, 2, 1000, false},
+                                               {3, 10, 2, 1000, false},
+                                               {3, 60, 2, 1000, false},
+                                               {3, 70, 2, 1000, false}};
+    struct plan_limits limits = {.wire = serial_9600, .latency_us = 20000};
+    struct read_plan *plan = made(points, COUNT(points), &limits);
+
+    (void)state;
+    check(plan, "3@0+12 3@60+12");
+    read_plan_free(plan);
+    limits.latency_us = 100000;
+    plan = made(points, COUNT(points), &limits);
+    check(plan, "3@0+72");
+    read_plan_free(plan);
+}
+
+static void no_read_reaches_over_a_cut(void **state)
+{
+    static const struct plan_point points[] = {{3, 0, 2, 1000, false},
+                                               {3, 2, 2, 1000, false},
+                                               {3, 20, 2, 1000, false},
+                                               {4, 0, 2, 1000, false},
+                                               {4, 20, 2, 1000, false}};
+    static const struct plan_cut cuts[] = {
+        {.function = 3, .below = 2, .from = 2},
+        {.function = 0, .forbidden = true, .below = 5, .from = 9}};
+    struct plan_limits limits = {.cuts = cuts, .cut_count = 1};
+    struct read_plan *plan = made(points, COUNT(points), &limits);
+    struct message message = {""};
+
+    (void)state;
+    check(plan, "3@0+2 3@2+20 4@0+22");
+    read_plan_free(plan);
+    limits.cut_count = 2;
+    plan = made(points, COUNT(points), &limits);
+    check(plan, "3@0+2 3@2+2 3@20+2 4@0+2 4@20+2");
+    read_plan_free(plan);
+    assert_int_equal(
+        read_plan_new(&(struct plan_point){4, 8, 2, 1000, false}, 1, &limits, &plan, &message),
+        ERR_RANGE);
+    assert_string_equal(message.text, "address 8: lies in 5-8, where nothing may be read");
+    plan = made(&(struct plan_point){4, 9, 2, 1000, false}, 1, &limits);
+    read_plan_free(plan);
+}
+
+static void aligned_points_are_read_by_themselves(void **state)
+{
+    static const struct plan_point points[] = {
+        {3, 0, 1, 1000, false}, {3, 1, 1, 1000, true}, {3, 2, 1, 1000, false}};
+    struct read_plan *plan = made(points, COUNT(points), &no_limits);
+
+    (void)state;
+    check(plan, "3@0+3 3@1+1");
+    assert_true(read_plan_at(plan, 1)->aligned);
+    read_plan_free(plan);
+}
+
+/* ---- against every way there is ---- */
+
+#define FEW 7
+
+struct grouping {
+    const struct plan_point *points;
+    size_t count;
+    const struct plan_limits *limits;
+    size_t group_of[FEW];
+    int64_t best_ns;
+};
+
+/* What these groups cost, each one read; INT64_MAX where one cannot be. */
+static int64_t cost_of(const struct grouping *all, size_t groups)
+{
+    int64_t sum = 0;
+
+    for (size_t group = 0; group < groups; group++) {
+        uint32_t start = UINT32_MAX;
+        uint32_t end = 0;
+        for (size_t i = 0; i < all->count; i++) {
+            const struct plan_point *point = &all->points[i];
+            if (all->group_of[i] != group)
+                continue;
+            start = point->address < start ? point->address : start;
+            end = point->address + point->length > (int)end
+                      ? point->address + (uint32_t)point->length
+                      : end;
+        }
+        if (end - start > all->limits->max_registers)
+            return INT64_MAX;
+        for (size_t k = 0; k < all->limits->cut_count; k++)
+            if (start < all->limits->cuts[k].below && end > all->limits->cuts[k].from)
+                return INT64_MAX;
+        sum += wire_read_ns(&all->limits->wire, all->limits->latency_us, 3, end - start);
+    }
+    return sum;
+}
+
+static void try_groupings(struct grouping *all, size_t point, size_t groups)
+{
+    if (point == all->count) {
+        int64_t ns = cost_of(all, groups);
+        all->best_ns = ns < all->best_ns ? ns : all->best_ns;
+        return;
+    }
+    for (size_t group = 0; group <= groups; group++) {
+        all->group_of[point] = group;
+        try_groupings(all, point + 1, group == groups ? groups + 1 : groups);
+    }
+}
+
+static uint32_t chance(uint64_t *seed, uint32_t below)
+{
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*seed >> 33) % below;
+}
+
+static int64_t cost_of_plan(const struct read_plan *plan, const struct plan_limits *limits)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < read_plan_count(plan); i++)
+        sum += wire_read_ns(&limits->wire, limits->latency_us, 3, read_plan_at(plan, i)->count);
+    return sum;
+}
+
+/* Every partition of the points into sets, not only into neighbours. */
+static void no_way_to_read_them_is_cheaper(void **state)
+{
+    uint64_t seed = 5;
+
+    (void)state;
+    for (int round = 0; round < 2000; round++) {
+        struct plan_point points[FEW];
+        struct plan_cut cut = {.function = 3};
+        struct plan_limits limits = {.wire = serial_9600, .cuts = &cut};
+        struct grouping all = {.points = points, .limits = &limits, .best_ns = INT64_MAX};
+        all.count = 1 + chance(&seed, FEW);
+        limits.max_registers = (uint16_t)(12 + chance(&seed, 60));
+        limits.latency_us = chance(&seed, 60000);
+        cut.below = chance(&seed, 150);
+        cut.from = cut.below + chance(&seed, 3);
+        for (size_t i = 0; i < all.count; i++)
+            points[i] = (struct plan_point){.function = 3,
+                                            .address = (uint16_t)chance(&seed, 150),
+                                            .length = (uint16_t)(1 + chance(&seed, 12)),
+                                            .interval_ms = 1000};
+        /* A value over the cut fits nowhere: that is no case. */
+        for (size_t i = 0; i < all.count; i++)
+            if (points[i].address < cut.below &&
+                points[i].address + points[i].length > (int)cut.from)
+                limits.cut_count = 0, i = all.count;
+            else
+                limits.cut_count = 1;
+        struct read_plan *plan = made(points, all.count, &limits);
+        limits.latency_us =
+            limits.latency_us == 0 ? wire_latency_us(&limits.wire) : limits.latency_us;
+        try_groupings(&all, 0, 0);
+        assert_true(all.best_ns != INT64_MAX);
+        assert_int_equal(cost_of_plan(plan, &limits), all.best_ns);
+        read_plan_free(plan);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holes_are_read_over_up_to_the_break_even),
+        cmocka_unit_test(slow_lines_take_a_few_more_requests),
+        cmocka_unit_test(no_read_reaches_over_a_cut),
+        cmocka_unit_test(aligned_points_are_read_by_themselves),
+        cmocka_unit_test(no_way_to_read_them_is_cheaper),
         cmocka_unit_test(neighbours_become_one_read),
         cmocka_unit_test(functions_and_intervals_are_kept_apart),
         cmocka_unit_test(reads_keep_within_the_protocol),

@@ -108,10 +108,11 @@ static void the_size_is_told_as_soon_as_it_can_be(void **state)
 static void wire_times_are_those_of_eleven_bits(void **state)
 {
     (void)state;
-    assert_int_equal(rtu_wire_us(9600, 8), 9167); /* 88 bits */
-    assert_int_equal(rtu_wire_us(1200, 1), 9167);
-    assert_int_equal(rtu_wire_us(115200, 255), 24349);
-    assert_int_equal(rtu_wire_us(0, 255), 0);
+    assert_int_equal(rtu_wire_us(9600, RTU_CHARACTER_BITS, 8), 9167); /* 88 bits */
+    assert_int_equal(rtu_wire_us(9600, 10, 8), 8334);
+    assert_int_equal(rtu_wire_us(1200, RTU_CHARACTER_BITS, 1), 9167);
+    assert_int_equal(rtu_wire_us(115200, RTU_CHARACTER_BITS, 255), 24349);
+    assert_int_equal(rtu_wire_us(0, RTU_CHARACTER_BITS, 255), 0);
     assert_int_equal(rtu_silence_us(1200), 32084);
     assert_int_equal(rtu_silence_us(9600), 4011);
     assert_int_equal(rtu_silence_us(19200), 2006);

@@ -99,6 +99,29 @@ static void a_link_may_be_a_serial_line(void **state)
     sim_config_free(config);
 }
 
+#define BRIDGED(listen, bridge)                                                \
+    "links:\n  - listen: " listen "\n    bridge: \"" bridge "\"\n    units:\n" \
+    "      - {unit: 1, plant: gas, map: \"@/" MAP "\"}\n"
+
+static void a_serial_line_may_have_a_server(void **state)
+{
+    (void)state;
+    struct sim_config *config =
+        expect_good(BRIDGED("pty:line", "dtu://127.0.0.1:6000?register=D1&heartbeat=HB"));
+    assert_true(config->links[0].bridged);
+    assert_int_equal(config->links[0].bridge.kind, LINK_DTU);
+    assert_int_equal(config->links[0].bridge.endpoint.port, 6000);
+    assert_int_equal(config->links[0].heartbeat_ms, 30000);
+    sim_config_free(config);
+    config = expect_good(BRIDGED("pty:line", "rtu+tcp://127.0.0.1:4001"));
+    assert_int_equal(config->links[0].bridge.kind, LINK_RTU_TCP);
+    sim_config_free(config);
+    expect_mistake(BRIDGED("127.0.0.1:1502", "rtu+tcp://127.0.0.1:4001"),
+                   ":3:13: only a serial line has one");
+    expect_mistake(BRIDGED("pty:line", "tcp://127.0.0.1:4001"), ":3:13: 'tcp://127.0.0.1:4001'");
+    expect_mistake(BRIDGED("pty:line", "dtu://127.0.0.1:6000"), ":3:13: 'dtu://127.0.0.1:6000'");
+}
+
 static void units_of_one_plants_name_share_it(void **state)
 {
     (void)state;
@@ -273,6 +296,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(links_units_and_plants_are_read),
         cmocka_unit_test(a_link_may_be_a_serial_line),
+        cmocka_unit_test(a_serial_line_may_have_a_server),
         cmocka_unit_test(units_of_one_plants_name_share_it),
         cmocka_unit_test(a_scenario_may_be_a_file),
         cmocka_unit_test(every_kind_of_incident_is_read),

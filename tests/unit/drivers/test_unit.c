@@ -35,7 +35,7 @@ static struct unit_reads all_of(const struct register_map *map)
     for (size_t k = 0; k < options.point_count; k++)
         points[k] =
             (struct modbus_point_options){.reg = k, .interval_ms = 1000, .number = 7 + (uint32_t)k};
-    if (unit_reads_init(&unit, &options, &message) != 0)
+    if (unit_reads_init(&unit, &options, &(struct wire){0}, &message) != 0)
         fail_msg("%s", message.text);
     return unit;
 }

@@ -100,8 +100,8 @@ static void the_example_is_read_whole(void **state)
     assert_string_equal(config->broker.key, "config/leachate-north.key");
     assert_int_equal(config->link_count, 1);
     const struct edge_link *link = &config->links[0];
-    assert_string_equal(link->endpoint.host, "127.0.0.1");
-    assert_int_equal(link->endpoint.port, 1502);
+    assert_string_equal(link->at.endpoint.host, "127.0.0.1");
+    assert_int_equal(link->at.endpoint.port, 1502);
     assert_int_equal(link->unit_count, 2);
     assert_null(link->units[0].points);
     assert_int_equal(link->units[0].class_, CLASS_TREND);
@@ -145,7 +145,8 @@ static void what_is_printed_reads_back_as_the_same(void **state)
                 "      - {unit: 7, map: m.csv, name: u, points: [a, {name: b, class: safety}]}\n"
                 "      - {unit: 8, map: m.csv, name: v}\n");
     edge_config_print(run.config, &once);
-    assert_non_null(strstr(buffer_text(&once), "- {name: b, interval: 1000ms, class: safety}\n"));
+    assert_non_null(
+        strstr(buffer_text(&once), "- {name: b, interval: 1000ms, align: none, class: safety}\n"));
     expect_good(&again, buffer_text(&once));
     edge_config_print(again.config, &twice);
     assert_string_equal(buffer_text(&twice), buffer_text(&once));
@@ -166,21 +167,41 @@ static void the_class_decides_the_stream(void **state)
 #define LINK_URL(url) \
     HEAD "links:\n  - name: l\n    url: \"" url "\"\n    units: [{unit: 1, map: m, name: u}]\n"
 
-static void a_link_goes_to_a_numeric_tcp_address(void **state)
+static void a_link_goes_to_what_its_url_says(void **state)
 {
     (void)state;
-    expect_mistake(LINK_URL("rtu:///dev/ttyUSB0?baud=9600"),
-                   ":6:10: rtu:// links are not driven by this version; use tcp://");
-    expect_mistake(LINK_URL("rtu+tcp://10.0.0.1:502"), ":6:10: rtu+tcp:// links are not driven");
-    expect_mistake(LINK_URL("dtu://0.0.0.0:6000"), ":6:10: dtu:// links are not driven");
-    expect_mistake(LINK_URL("tcp://plc:502"), ":6:10: 'tcp://plc:502'; expected tcp://");
-    expect_mistake(LINK_URL("tcp://10.0.0.1"), ":6:10: ");
-    expect_mistake(LINK_URL("tcp://10.0.0.1:0"), ":6:10: ");
-    expect_mistake(LINK_URL("udp://10.0.0.1:502"), ":6:10: ");
+    expect_mistake(LINK_URL("tcp://plc:502"), ":6:10: 'tcp://plc:502': expected ADDRESS:PORT");
+    expect_mistake(LINK_URL("udp://10.0.0.1:502"), ":6:10: 'udp://10.0.0.1:502': expected tcp://");
+    expect_mistake(LINK_URL("dtu://0.0.0.0:6000"), ":6:10: 'dtu://0.0.0.0:6000': which DTU?");
     expect_mistake(LINK_URL(""), ":6:10: nothing; expected text");
     struct run run;
     expect_good(&run, LINK_URL("tcp://[::1]:502"));
-    assert_string_equal(run.config->links[0].endpoint.host, "::1");
+    assert_string_equal(run.config->links[0].at.endpoint.host, "::1");
+    end(&run);
+    expect_good(&run, LINK_URL("rtu:///dev/ttyS1?baud=19200&parity=E"));
+    assert_int_equal(run.config->links[0].at.kind, LINK_RTU);
+    assert_int_equal(run.config->links[0].at.baud, 19200);
+    end(&run);
+}
+
+#define TWO_LINKS(one, two)                                                                     \
+    HEAD "links:\n  - name: l\n    url: \"" one "\"\n    units: [{unit: 1, map: m, name: u}]\n" \
+         "  - name: k\n    url: \"" two "\"\n    units: [{unit: 1, map: m, name: v}]\n"
+
+static void links_do_not_get_in_each_others_way(void **state)
+{
+    (void)state;
+    expect_mistake(TWO_LINKS("rtu:///dev/ttyS1", "rtu:///dev/ttyS1?baud=19200"),
+                   ":8:5: link 'l' is at this device already");
+    expect_mistake(TWO_LINKS("dtu://0.0.0.0:6000?register=D1", "dtu://127.0.0.1:6000?register=D2"),
+                   ":8:5: link 'l' listens on this port already, at another address");
+    expect_mistake(TWO_LINKS("dtu://0.0.0.0:6000?register=D1", "dtu://0.0.0.0:6000?register=D12"),
+                   ":8:5: link 'l' has a DTU that begins alike");
+    struct run run;
+    expect_good(&run,
+                TWO_LINKS("dtu://0.0.0.0:6000?register=D1", "dtu://0.0.0.0:6000?register=D2"));
+    end(&run);
+    expect_good(&run, TWO_LINKS("tcp://127.0.0.1:502", "tcp://127.0.0.1:502"));
     end(&run);
 }
 
@@ -254,6 +275,36 @@ static void points_are_names_or_maps(void **state)
                    "'high'; expected safety, compliance or trend");
 }
 
+static void alignment_needs_an_interval_that_divides_a_day(void **state)
+{
+    (void)state;
+    struct run run;
+    expect_good(&run, LINK "      - {unit: 1, map: m.csv, name: a, interval: 1min, align: minute, "
+                           "points: [p, {name: q, align: none, interval: 7s}]}\n");
+    assert_int_equal(run.config->links[0].units[0].points[0].align, ALIGN_MINUTE);
+    assert_int_equal(run.config->links[0].units[0].points[1].align, ALIGN_NONE);
+    end(&run);
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, interval: 7s, align: minute}\n",
+                   "an interval of at least 1s that divides a day; 7000ms does not");
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, interval: 1s, "
+                        "points: [{name: q, align: minute, interval: 100ms}]}\n",
+                   "100ms does not");
+}
+
+static void what_may_not_be_read_is_a_list_of_ranges(void **state)
+{
+    (void)state;
+    struct run run;
+    expect_good(&run, LINK "      - {unit: 1, map: m.csv, name: a, forbidden: \"1-3, 4:7\", "
+                           "max_registers: 10, max_bits: 100, latency: 50ms}\n");
+    assert_string_equal(run.config->links[0].units[0].forbidden, "1-3, 4:7");
+    assert_int_equal(run.config->links[0].units[0].latency_ms, 50);
+    end(&run);
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, forbidden: 3-1}\n",
+                   "'3-1' is no range of addresses");
+    expect_mistake(LINK "      - {unit: 1, map: m.csv, name: a, max_registers: 126}\n", "125");
+}
+
 static void units_are_1_to_247(void **state)
 {
     (void)state;
@@ -308,9 +359,8 @@ static void mistakes_of_all_parts_are_told_in_one_run(void **state)
 {
     (void)state;
     struct run run;
-    begin(&run,
-          "edge: e\nsite: s\njournal: {size: 1GB}\nbroker: {url: x}\ntimout: 1\n"
-          "links:\n  - {name: l, url: \"rtu:///dev/x\", units: [{unit: 300, map: m, name: u}]}\n");
+    begin(&run, "edge: e\nsite: s\njournal: {size: 1GB}\nbroker: {url: x}\ntimout: 1\n"
+                "links:\n  - {name: l, url: \"rtu://x\", units: [{unit: 300, map: m, name: u}]}\n");
     assert_int_equal(run.errors.count, 5);
     end(&run);
 }
@@ -323,11 +373,14 @@ int main(void)
         cmocka_unit_test(defaults_are_as_documented),
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
         cmocka_unit_test(the_class_decides_the_stream),
-        cmocka_unit_test(a_link_goes_to_a_numeric_tcp_address),
+        cmocka_unit_test(a_link_goes_to_what_its_url_says),
+        cmocka_unit_test(links_do_not_get_in_each_others_way),
         cmocka_unit_test(the_broker_is_encrypted_or_on_this_machine),
         cmocka_unit_test(names_stand_once),
         cmocka_unit_test(a_point_id_fits_where_it_travels),
         cmocka_unit_test(points_are_names_or_maps),
+        cmocka_unit_test(alignment_needs_an_interval_that_divides_a_day),
+        cmocka_unit_test(what_may_not_be_read_is_a_list_of_ranges),
         cmocka_unit_test(units_are_1_to_247),
         cmocka_unit_test(counts_are_bounded),
         cmocka_unit_test(mistakes_of_all_parts_are_told_in_one_run),

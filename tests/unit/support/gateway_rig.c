@@ -22,6 +22,14 @@ void rig_take(void *self, const struct sample *samples, size_t count)
     }
 }
 
+static void note_learned(void *self, size_t unit, const struct plan_cut *cut)
+{
+    assert_ptr_equal(self, &rig);
+    assert_int_equal(unit, 0);
+    assert_true(rig.learned_count < 20);
+    rig.learned[rig.learned_count++] = *cut;
+}
+
 struct register_map *rig_map_of(const char *rows)
 {
     struct config_errors errors = {.count = 0};
@@ -56,10 +64,14 @@ void rig_open(uint8_t units, int64_t interval_ms)
 {
     static struct modbus_point_options points[8][100];
     static struct modbus_unit_options unit_options[8];
-    struct modbus_link_options options = {.endpoint = rig.endpoint,
+    struct modbus_link_options options = {.url = {.endpoint = rig.endpoint},
                                           .timeout_ms = TIMEOUT / MS,
                                           .units = unit_options,
                                           .unit_count = units,
+                                          .wire = rig.wire,
+                                          .phase = rig.phase,
+                                          .learned = note_learned,
+                                          .learned_self = &rig,
                                           .seed = 1};
     struct message message = {""};
 
@@ -67,10 +79,17 @@ void rig_open(uint8_t units, int64_t interval_ms)
         size_t count = 0;
         for (size_t k = 0; k < register_map_count(rig.map); k++)
             if ((int)k != register_map_clock(rig.map))
-                points[u][count++] = (struct modbus_point_options){
-                    .reg = k, .interval_ms = interval_ms, .number = (u + 1u) * 100u + (uint32_t)k};
-        unit_options[u] = (struct modbus_unit_options){
-            .unit = (uint8_t)(u + 1), .map = rig.map, .points = points[u], .point_count = count};
+                points[u][count++] =
+                    (struct modbus_point_options){.reg = k,
+                                                  .interval_ms = interval_ms,
+                                                  .aligned = rig.aligned,
+                                                  .number = (u + 1u) * 100u + (uint32_t)k};
+        unit_options[u] = (struct modbus_unit_options){.unit = (uint8_t)(u + 1),
+                                                       .map = rig.map,
+                                                       .points = points[u],
+                                                       .point_count = count,
+                                                       .cuts = rig.cuts,
+                                                       .cut_count = rig.cut_count};
     }
     if (modbus_driver_open(&options, rig_take, &rig, rig.now, &rig.driver, &message) != 0)
         fail_msg("%s", message.text);
@@ -114,7 +133,7 @@ size_t rig_requests_sent(void)
 void rig_advance(int64_t us)
 {
     rig.now.mono_us += us;
-    rig.now.wall_ms = WALL0 + (rig.now.mono_us - 1000 * S) / MS;
+    rig.now.wall_ms = WALL0 + rig.wall_step_ms + (rig.now.mono_us - 1000 * S) / MS;
 }
 
 void rig_step(void)
@@ -203,6 +222,9 @@ static bool respond(uint8_t *frame)
         return true;
     case REFUSES:
         answer_exception(frame, 4);
+        return true;
+    case HAS_NOTHING:
+        answer_exception(frame, 2);
         return true;
     case ANSWERS_ANOTHER_FUNCTION:
         frame[7]++;

@@ -25,6 +25,7 @@ enum manner {
     IS_SILENT,
     IS_BEYOND_THE_GATEWAY, /* exception 0x0B */
     REFUSES,               /* exception 4 */
+    HAS_NOTHING,           /* exception 2 */
     ANSWERS_ANOTHER_FUNCTION,
     SENDS_GARBAGE,
     CLOSES,
@@ -41,6 +42,14 @@ struct rig {
     uint16_t hole;      /* reads over this address are refused with exception 2 (0: none) */
     uint16_t silent_at; /* reads of this address are passed over (0: none) */
     int64_t latency;
+    int64_t wall_step_ms; /* by which the wall clock was stepped */
+    struct wire wire;     /* for rig_open, as the next four */
+    uint32_t phase;
+    bool aligned;
+    const struct plan_cut *cuts;
+    size_t cut_count;
+    struct plan_cut learned[20]; /* what the driver told */
+    size_t learned_count;
     uint16_t shift;
     uint16_t clock_at; /* where the device's clock lies (0: nowhere) */
     uint64_t clock;    /* what it says */

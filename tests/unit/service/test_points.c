@@ -1,5 +1,5 @@
 /* From register maps to the points that a birth tells: their names, types, and which there are. */
-#include "edge/points.h"
+#include "service/points.h"
 #include "tests/unit/support/config_file.h"
 
 #include <setjmp.h>
@@ -36,7 +36,7 @@ static void begin(const char *more)
     config_file_make(&edge_file, "edge.yaml", text);
     config_errors_init(&errors);
     if (edge_config_load(edge_file.path, &config, &errors) ||
-        edge_points_new(config, &points, &errors))
+        edge_points_new(config, NULL, &points, &errors))
         fail_msg("%s", buffer_text(&errors.text));
     config_errors_release(&errors);
 }
