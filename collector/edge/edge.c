@@ -43,7 +43,7 @@
 #define CHECK_MS      1000
 #define STATS_LIMIT   (32 * 1024)
 #define DISK_RETRY_MS 200
-#define GATHER_MS     10
+#define GATHER_MS     25
 #define DRAIN_LOOK_MS 50
 
 enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
@@ -227,7 +227,7 @@ static int64_t recorder_thread(void *self, struct now now)
     if (status.journal_error)
         /* The queue stays readable meanwhile: a disk that fails is not tried in a loop. */
         poll(NULL, 0, DISK_RETRY_MS);
-    else
+    else if (due_us - now.mono_us > GATHER_MS * US_PER_MS)
         /* What comes meanwhile is taken in one go: to be woken by each poll costs more than that.
          */
         poll(NULL, 0, GATHER_MS);
