@@ -209,8 +209,20 @@ $(ARCHIVE): $(SOURCES:%.c=$(OBJ)/%.o)
 	$(if $(Q),@echo "  AR    $@")
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+# Programs tell the commit they were built from; its object stands before the archive's own, so that
+# a commit links the programs anew and nothing else.
+RELEASE := 0.1
+VERSION := $(RELEASE)+$(or $(patsubst v%,%,$(shell git describe --tags --always 2>/dev/null)),unknown)
+.PHONY: version
+$(OBJ)/version: version
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(OBJ)/collector/base/version.o: CPPFLAGS += -DCHENGMAI_VERSION='"$(RELEASE)"'
+$(OBJ)/version.o: collector/base/version.c $(OBJ)/version
+	$(Q)$(CC) $(CPPFLAGS) -DCHENGMAI_VERSION='"$(VERSION)"' $(ALL_CFLAGS) -c -o $@ $<
+
 define program_rule
-$(BIN)/$1: $(OBJ)/$(basename $(MAIN_$1)).o $(ARCHIVE)
+$(BIN)/$1: $(OBJ)/$(basename $(MAIN_$1)).o $(OBJ)/version.o $(ARCHIVE)
 	@mkdir -p $$(@D)
 	$$(if $$(Q),@echo "  LINK  $$@")
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) $$(LDLIBS)

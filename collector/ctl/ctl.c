@@ -4,13 +4,17 @@
 #include "ctl/cmd_check.h"
 #include "ctl/cmd_journal.h"
 #include "ctl/cmd_plan.h"
+#include "ctl/cmd_probe.h"
+#include "ctl/cmd_read.h"
+#include "ctl/cmd_status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-static const struct ctl_command *const commands[] = {&cmd_check, &cmd_plan, &cmd_journal,
-                                                     &cmd_books};
+static const struct ctl_command *const commands[] = {
+    &cmd_check, &cmd_plan, &cmd_probe, &cmd_read, &cmd_status, &cmd_journal, &cmd_books,
+};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

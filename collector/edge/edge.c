@@ -7,6 +7,8 @@
 #include "base/notify_socket.h"
 #include "base/numbers.h"
 #include "base/worker.h"
+#include "edge/backlog.h"
+#include "edge/control.h"
 #include "edge/hole_keeper.h"
 #include "edge/intake.h"
 #include "edge/lines.h"
@@ -42,13 +44,12 @@
  * A stop ends polling, records what is in memory, and waits a while for receipts.
  */
 
-#define CHECK_MS            1000
-#define STATS_LIMIT         (32 * 1024)
-#define DISK_RETRY_MS       200
-#define GATHER_MS           25
-#define DRAIN_LOOK_MS       50
-#define RECEIVED_RANGES_MAX 100000
-#define BUDGET_TOLD_US      (60 * (int64_t)US_PER_S)
+#define CHECK_MS       1000
+#define STATS_LIMIT    (32 * 1024)
+#define DISK_RETRY_MS  200
+#define GATHER_MS      25
+#define DRAIN_LOOK_MS  50
+#define BUDGET_TOLD_US (60 * (int64_t)US_PER_S)
 
 enum epoch_wish { EPOCH_NONE, EPOCH_WANTED, EPOCH_MADE };
 
@@ -63,7 +64,8 @@ struct edge {
     struct uplink *uplink;
     struct mqtt *mqtt;
     struct poller *poller;
-    struct worker *recorder_worker;
+    struct edge_control *control; /* NULL: its socket could not be opened, which was said */
+    struct worker *recorder_worker, *control_worker;
     _Atomic(struct worker *) uplink_worker; /* started after the recorder's, which wakes it */
     char boot[33], instance[33];
     atomic_int epoch_wish;
@@ -220,6 +222,7 @@ static int64_t uplink_thread(void *self, struct now now)
         log_error("uplink", "cannot read the new epoch: restart this program");
     int64_t uplink_us = uplink_step(edge->uplink, now);
     tell_budget(edge, now);
+    edge_control_serve(edge->control, edge->uplink);
     if (mqtt_stuck(edge->mqtt, now)) {
         log_error("uplink",
                   "the MQTT library does not come back; this program stops, to be started "
@@ -266,12 +269,20 @@ static int64_t recorder_thread(void *self, struct now now)
     return due_us;
 }
 
-static void on_durable(void *self)
+static void wake_uplink(void *self)
 {
     struct edge *edge = self;
     struct worker *worker = edge->uplink_worker;
     if (worker)
         worker_wake(worker);
+}
+
+/* ---- the control thread ---- */
+
+static int64_t control_thread(void *self, struct now now)
+{
+    struct edge *edge = self;
+    return edge_control_step(edge->control, now);
 }
 
 /* ---- the main thread ---- */
@@ -366,17 +377,8 @@ static void tell_troubles(struct edge *edge, struct now now)
 /* Asked of the journal itself: the uplink's own status may be older than the last commit. */
 static bool all_received(struct edge *edge)
 {
-    struct intervals received;
-    bool all = true;
-    intervals_init(&received, RECEIVED_RANGES_MAX);
-    for (int stream = 0; all && stream < STREAM_COUNT; stream++) {
-        uint64_t first = journal_first(edge->journal, stream);
-        uint64_t last = journal_durable(edge->journal, stream);
-        all = first > last || (!journal_received(edge->journal, stream, &received) &&
-                               intervals_contain_all(&received, first, last));
-    }
-    intervals_release(&received);
-    return all;
+    struct backlog backlog;
+    return !backlog_read(edge->journal, &backlog) && !backlog.records;
 }
 
 static void wait_for_receipts(struct edge *edge)
@@ -421,11 +423,13 @@ static void stop(struct edge *edge)
         log_error("recorder", "%s", message.text);
     if (edge->uplink_worker) {
         wait_for_receipts(edge);
+        worker_stop(edge->control_worker); /* it wakes the uplink's */
         worker_stop(edge->uplink_worker);
         edge->uplink_worker = NULL;
         say_down(edge);
     }
     mqtt_close(edge->mqtt);
+    edge_control_close(edge->control);
     poller_free(edge->poller);
     hole_keeper_save(edge->holes, clock_read(clock_real()));
     uplink_free(edge->uplink);
@@ -459,7 +463,7 @@ static int open_journal(struct edge *edge, struct message *message)
     err = recorder_new(&recorder, &report, clock_read(clock_real()), &edge->recorder, message);
     if (!err)
         intake_attach(edge->intake, edge->recorder);
-    return err ? err : journal_subscribe(edge->journal, on_durable, edge);
+    return err ? err : journal_subscribe(edge->journal, wake_uplink, edge);
 }
 
 static int open_uplink(struct edge *edge, struct message *message)
@@ -513,6 +517,32 @@ static int open_poller(struct edge *edge, struct message *message)
                : lines_open(edge->config, edge->points, take_samples, edge, edge->poller, message);
 }
 
+/* Readings come first: an edge that cannot be asked on the spot works all the same. */
+static void open_control(struct edge *edge)
+{
+    struct edge_control_options options = {.config = edge->config,
+                                           .points = edge->points,
+                                           .journal = edge->journal,
+                                           .recorder = edge->recorder,
+                                           .poller = edge->poller,
+                                           .wake_uplink = wake_uplink,
+                                           .wake_self = edge};
+    struct message message = {""};
+    if (edge_control_open(&options, clock_read(clock_real()), &edge->control, &message))
+        log_warn("control", "%s; chengmai status and read cannot ask this edge", message.text);
+}
+
+static int start_control(struct edge *edge, struct message *message)
+{
+    if (!edge->control)
+        return 0;
+    edge->control_worker =
+        worker_start("control", control_thread, edge, clock_real(), edge_control_fd(edge->control));
+    return edge->control_worker
+               ? 0
+               : message_set(message, ERR_NO_MEMORY, "cannot start the control thread");
+}
+
 static int start(struct edge *edge, struct message *message)
 {
     int err = open_journal(edge, message);
@@ -523,6 +553,7 @@ static int start(struct edge *edge, struct message *message)
     if (err)
         return err;
     load_totals(edge);
+    open_control(edge);
     edge->recorder_worker =
         worker_start("recorder", recorder_thread, edge, clock_real(), recorder_fd(edge->recorder));
     if (edge->recorder_worker)
@@ -531,7 +562,8 @@ static int start(struct edge *edge, struct message *message)
     if (!edge->recorder_worker || !edge->uplink_worker)
         return message_set(message, ERR_NO_MEMORY, "cannot start a thread");
     operator_marks_look(&edge->marks, clock_read(clock_real()));
-    return poller_start(edge->poller, message);
+    err = poller_start(edge->poller, message);
+    return err ? err : start_control(edge, message);
 }
 
 static int take_signals(void)

@@ -22,11 +22,14 @@
  *
  * When each driver is due stands in an array of its own, which is all that is looked through at
  * each turn: of 900 drivers that is 7 KiB. One whose descriptor is ready is due at once.
+ *
+ * A visitor leaves one wish, wakes the thread, and sleeps until it is fulfilled or the thread has
+ * ended; others wait until the place is free.
  */
 
 #define WANTS_MAX  8 /* of one driver: more are not waited for */
 #define EVENTS_MAX 128
-#define STOP_INDEX UINT32_MAX
+#define WAKE_INDEX UINT32_MAX
 
 struct slot {
     struct driver *driver;
@@ -38,15 +41,25 @@ struct slot {
     struct driver_status status; /* guarded by the poller's lock */
 };
 
+struct visit {
+    poller_visit_fn *run;
+    void *self;
+    size_t index;
+    bool done;
+};
+
 struct poller {
     struct slot slots[POLLER_DRIVERS_MAX];
     int64_t due_us[POLLER_DRIVERS_MAX];
     size_t count;
-    int epoll_fd, stop_fd;
+    int epoll_fd, wake_fd;
     pthread_t thread;
     bool started;
     atomic_bool stopping;
     pthread_mutex_t lock;
+    struct visit *visit; /* the visitor's; this and the next guarded by the lock */
+    bool running;
+    pthread_cond_t visited;
 };
 
 int poller_new(struct poller **ret_poller, struct message *message)
@@ -55,11 +68,12 @@ int poller_new(struct poller **ret_poller, struct message *message)
     if (!poller)
         return message_set(message, ERR_NO_MEMORY, "poller: out of memory");
     pthread_mutex_init(&poller->lock, NULL);
+    pthread_cond_init(&poller->visited, NULL);
     poller->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    poller->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.u32 = STOP_INDEX};
-    if (poller->epoll_fd < 0 || poller->stop_fd < 0 ||
-        epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, poller->stop_fd, &event)) {
+    poller->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = WAKE_INDEX};
+    if (poller->epoll_fd < 0 || poller->wake_fd < 0 ||
+        epoll_ctl(poller->epoll_fd, EPOLL_CTL_ADD, poller->wake_fd, &event)) {
         int err = message_errno(message, ERR_IO, "poller");
         poller_free(poller);
         return err;
@@ -145,14 +159,41 @@ static void note_events(struct poller *poller, const struct epoll_event *events,
 {
     /* The descriptor is not told by epoll beside the index: all of the driver's are reported. */
     for (int i = 0; i < count; i++) {
-        if (events[i].data.u32 == STOP_INDEX)
+        if (events[i].data.u32 == WAKE_INDEX) {
+            eventfd_t wakes;
+            (void)eventfd_read(poller->wake_fd, &wakes);
             continue;
+        }
         struct slot *slot = &poller->slots[events[i].data.u32];
         poller->due_us[events[i].data.u32] = INT64_MIN;
         slot->ready_count = slot->fd_count;
         for (size_t n = 0; n < slot->fd_count; n++)
             slot->ready[n] = (struct driver_ready){slot->fds[n], events[i].events};
     }
+}
+
+static void receive_visit(struct poller *poller)
+{
+    pthread_mutex_lock(&poller->lock);
+    struct visit *visit = poller->visit;
+    pthread_mutex_unlock(&poller->lock);
+    if (!visit)
+        return;
+    visit->run(visit->self, poller->slots[visit->index].driver, clock_read(clock_real()));
+    step_slot(poller, visit->index);
+    pthread_mutex_lock(&poller->lock);
+    visit->done = true;
+    poller->visit = NULL;
+    pthread_cond_broadcast(&poller->visited);
+    pthread_mutex_unlock(&poller->lock);
+}
+
+static void close_door(struct poller *poller)
+{
+    pthread_mutex_lock(&poller->lock);
+    poller->running = false;
+    pthread_cond_broadcast(&poller->visited);
+    pthread_mutex_unlock(&poller->lock);
 }
 
 static void *run(void *self)
@@ -168,7 +209,9 @@ static void *run(void *self)
         for (size_t i = 0; i < poller->count; i++)
             if (poller->due_us[i] <= now_us)
                 step_slot(poller, i);
+        receive_visit(poller);
     }
+    close_door(poller);
     return NULL;
 }
 
@@ -176,14 +219,23 @@ int poller_start(struct poller *poller, struct message *message)
 {
     sigset_t all, before;
     sigfillset(&all);
+    poller->running = true;
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = pthread_create(&poller->thread, NULL, run, poller);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc)
+    if (rc) {
+        close_door(poller);
         return message_set(message, ERR_NO_MEMORY, "cannot start the poller: %s", strerror(rc));
+    }
     pthread_setname_np(poller->thread, "poller");
     poller->started = true;
     return 0;
+}
+
+/* Fails only when it is readable already. */
+static void wake(struct poller *poller)
+{
+    (void)eventfd_write(poller->wake_fd, 1);
 }
 
 void poller_stop(struct poller *poller)
@@ -191,9 +243,7 @@ void poller_stop(struct poller *poller)
     if (!poller->started)
         return;
     atomic_store(&poller->stopping, true);
-    uint64_t one = 1;
-    /* An eventfd refuses only when it is readable already. */
-    (void)!write(poller->stop_fd, &one, sizeof(one));
+    wake(poller);
     pthread_join(poller->thread, NULL);
     poller->started = false;
 }
@@ -207,8 +257,9 @@ void poller_free(struct poller *poller)
         driver_close(poller->slots[i].driver);
     if (poller->epoll_fd >= 0)
         close(poller->epoll_fd);
-    if (poller->stop_fd >= 0)
-        close(poller->stop_fd);
+    if (poller->wake_fd >= 0)
+        close(poller->wake_fd);
+    pthread_cond_destroy(&poller->visited);
     pthread_mutex_destroy(&poller->lock);
     free(poller);
 }
@@ -216,6 +267,24 @@ void poller_free(struct poller *poller)
 size_t poller_count(const struct poller *poller)
 {
     return poller->count;
+}
+
+int poller_visit(struct poller *poller, size_t index, poller_visit_fn *visit, void *self)
+{
+    struct visit own = {.run = visit, .self = self, .index = index};
+    pthread_mutex_lock(&poller->lock);
+    while (poller->running && poller->visit)
+        pthread_cond_wait(&poller->visited, &poller->lock);
+    if (poller->running) {
+        poller->visit = &own;
+        wake(poller);
+    }
+    while (poller->running && !own.done)
+        pthread_cond_wait(&poller->visited, &poller->lock);
+    if (poller->visit == &own)
+        poller->visit = NULL;
+    pthread_mutex_unlock(&poller->lock);
+    return own.done ? 0 : ERR_CLOSED;
 }
 
 void poller_get_status(struct poller *poller, size_t index, struct poller_status *ret_status)

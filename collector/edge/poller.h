@@ -39,6 +39,13 @@ void poller_free(struct poller *poller);
 
 size_t poller_count(const struct poller *poller);
 
+/* Runs `visit` on the poller's thread between two steps of the driver, which is stepped right
+ * after, and returns when it was run. All drivers wait meanwhile: for a look or a wish, not for
+ * work. ERR_CLOSED unless the thread runs. Any thread but the poller's; not while it is stopped. */
+typedef void poller_visit_fn(void *self, struct driver *driver, struct now now);
+MUST_CHECK int poller_visit(struct poller *poller, size_t index, poller_visit_fn *visit,
+                            void *self);
+
 /* Any thread. */
 void poller_get_status(struct poller *poller, size_t index, struct poller_status *ret_status);
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "edge/carry_over.h"
 #include "model/record.h"
+#include "store/segment.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -126,6 +127,7 @@ static int append(struct recorder *recorder, const struct buffer *payload, enum 
     if (err)
         return err;
     count(recorder, &recorder->status.records, 1);
+    count(recorder, &recorder->status.bytes, FRAME_HEADER_BYTES + payload->len);
     count(recorder, &recorder->status.samples, points);
     return 0;
 }

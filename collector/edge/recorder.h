@@ -38,6 +38,7 @@ struct recorder_options {
 struct recorder_status {
     uint64_t samples; /* appended to the journal, with the readings held back before them */
     uint64_t records;
+    uint64_t bytes;    /* of the journal's space that they take */
     uint64_t refused;  /* samples that found the queue full, or the journal: told, not journaled */
     uint64_t lost;     /* samples dropped for space, each named by a loss record */
     int journal_error; /* of the last step: 0, ERR_FULL (nothing may be freed), ERR_IO */

@@ -45,6 +45,10 @@ static const struct config_key file_keys[] = {
      "the centre it obeys", "所属中心"},
     {"journal", CONFIG_SUBTREE, offsetof(struct file_yaml, journal), 0, 0, 0, "", NULL, false,
      "where readings are kept until the centre has them", "本地日志"},
+    {"control", CONFIG_PATH, offsetof(struct file_yaml, config.control_path), FILE_PATH_SIZE, 0, 0,
+     "", NULL, false,
+     "the socket on which chengmai status and read ask; beside the journal when left out",
+     "本机查询用的套接字；省略时在日志目录旁"},
     {"broker", CONFIG_SUBTREE, offsetof(struct file_yaml, broker), 0, 0, 0, NULL, NULL, false,
      "how the centre is reached", "消息服务器"},
     {"drain", CONFIG_DURATION, offsetof(struct file_yaml, config.drain_ms), 0, 0, DAY_MS, "10s",
@@ -408,6 +412,17 @@ static void check_names(const struct yaml_tree *tree, const struct edge_config *
     free(places);
 }
 
+/* Each journal has one owner, so a socket named after it is nobody else's. */
+static void place_control(struct edge_config *config)
+{
+    size_t len = strlen(config->journal_path);
+    while (len > 1 && config->journal_path[len - 1] == '/')
+        len--;
+    if (!config->control_path[0] && len + sizeof(".sock") <= sizeof(config->control_path))
+        snprintf(config->control_path, sizeof(config->control_path), "%.*s.sock", (int)len,
+                 config->journal_path);
+}
+
 static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
                       struct config_errors *errors)
 {
@@ -419,6 +434,7 @@ static void read_tree(const struct yaml_tree *tree, struct edge_config *config,
     config_read(tree, file.journal ? file.journal : &nothing, journal_keys, &journal, errors);
     memcpy(config->journal_path, journal.path, sizeof(config->journal_path));
     config->journal_size = journal.size;
+    place_control(config);
     if (file.broker)
         broker_config_read(tree, file.broker, &config->broker, errors);
     signal_config_read(tree, file.signals, file.marks, &config->signals, errors);

@@ -76,6 +76,7 @@ struct edge_config {
     char edge[65], site[65], centre[65];
     char journal_path[FILE_PATH_SIZE];
     uint64_t journal_size;
+    char control_path[FILE_PATH_SIZE]; /* of the control socket */
     struct broker_config broker;
     int64_t drain_ms, stats_ms;
     uint64_t daily_budget; /* bytes towards the centre in any 24 h; 0: no limit */

@@ -211,11 +211,16 @@ void modbus_hear(struct modbus_driver *self, struct now now)
 {
     struct modbus_answer answer = {0};
     enum modbus_event event = modbus_link_step(self->link, now.mono_us, &answer);
+    bool side = side_read_hear(&self->side, event, &answer, self->link, now);
 
-    if (event != MODBUS_NOTHING && event != MODBUS_CONNECTED && event != MODBUS_REPLY)
-        self->trouble = *modbus_link_trouble(self->link);
     self->line_touched = event != MODBUS_NOTHING && event != MODBUS_REPLY &&
                          event != MODBUS_EXCEPTION && event != MODBUS_BAD_REPLY;
+    if (side && event != MODBUS_LOST && event != MODBUS_GARBAGE) {
+        link_health_answered(&self->health);
+        return;
+    }
+    if (event != MODBUS_NOTHING && event != MODBUS_CONNECTED && event != MODBUS_REPLY)
+        self->trouble = *modbus_link_trouble(self->link);
     switch (event) {
     case MODBUS_NOTHING:
         break;

@@ -15,6 +15,7 @@
 #include "drivers/modbus/modbus_driver.h"
 #include "drivers/modbus/refusals.h"
 #include "drivers/modbus/schedule.h"
+#include "drivers/modbus/side_read.h"
 #include "drivers/modbus/timed_reading.h"
 
 struct unit {
@@ -71,6 +72,8 @@ struct modbus_driver {
     int64_t probe_after_us; /* probes have had their share of the wire until then */
     int64_t turn_us;        /* when the turn began */
     int64_t free_us;        /* the line is not free before for what is next; NEVER: it is */
+    struct side_read side;  /* what a person asked for, beside the schedule */
+    int64_t side_us;        /* the line is not free for it before; NEVER: it waits for nothing */
     struct link_health health;
     bool trial_over; /* of some unit */
 

@@ -146,6 +146,20 @@ static bool waits_for_line(struct modbus_driver *self, size_t entry, int64_t now
     return free_us > now_us;
 }
 
+/* What a person asked for goes first, once the line is free for it. */
+static bool ask_side(struct modbus_driver *self, struct now now)
+{
+    self->side_us = modbus_link_free(self->link, self->side.outcome.request.unit);
+    if (self->side_us > now.mono_us)
+        return false;
+    self->side_us = NEVER;
+    if (!side_read_send(&self->side, self->link, now)) {
+        self->trouble = *modbus_link_trouble(self->link);
+        modbus_on_lost(self, CAUSE_LINK_DOWN, now);
+    }
+    return true;
+}
+
 bool modbus_begin_turn(struct modbus_driver *self, struct now now)
 {
     enum modbus_link_state state = modbus_link_state(self->link);
@@ -153,12 +167,19 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
     size_t entry;
 
     self->free_us = NEVER;
+    self->side_us = NEVER;
+    if (modbus_in_trouble(self))
+        side_read_give_up(&self->side, &self->trouble, now);
     if (state == MODBUS_LINK_CONNECTING || state == MODBUS_LINK_WAITING)
         return false;
     if (modbus_in_trouble(self) && now.mono_us < self->health.retry_us)
         return false;
+    bool side = self->side.state == SIDE_READ_WANTED;
+    if (side && state == MODBUS_LINK_READY && ask_side(self, now))
+        return true;
     entry = next_entry(self, now.mono_us, &probe);
-    if (entry == SCHEDULE_NONE && !modbus_in_trouble(self))
+    bool connects = modbus_in_trouble(self) || (side && state == MODBUS_LINK_CLOSED);
+    if (entry == SCHEDULE_NONE && !connects)
         return false;
     if (state == MODBUS_LINK_READY && waits_for_line(self, entry, now.mono_us))
         return false;
@@ -196,5 +217,7 @@ int64_t modbus_next_due(const struct modbus_driver *self)
         other_us = self->free_us;
     else
         (void)next_probe(self, &other_us);
+    if (!busy && self->side_us < other_us)
+        other_us = self->side_us;
     return due_us < other_us ? due_us : other_us;
 }

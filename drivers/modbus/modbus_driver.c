@@ -195,3 +195,13 @@ size_t modbus_driver_frames(const struct driver *driver, struct frame_note *ret_
 {
     return modbus_link_frames(((const struct modbus_driver *)driver)->link, ret_notes, room);
 }
+
+int modbus_driver_want(struct driver *driver, const struct modbus_request *request, struct now now)
+{
+    return side_read_want(&((struct modbus_driver *)driver)->side, request, now);
+}
+
+int modbus_driver_outcome(struct driver *driver, struct now now, struct modbus_outcome *ret_outcome)
+{
+    return side_read_outcome(&((struct modbus_driver *)driver)->side, now, ret_outcome);
+}

@@ -26,6 +26,7 @@
 #include "drivers/driver.h"
 #include "drivers/modbus/health.h"
 #include "drivers/modbus/link.h"
+#include "drivers/modbus/outcome.h"
 #include "drivers/modbus/unit.h"
 
 #include <stdbool.h>
@@ -93,6 +94,17 @@ MUST_CHECK int modbus_driver_open(const struct modbus_link_options *options, dri
 void modbus_driver_unit_stats(const struct driver *driver, size_t unit,
                               struct modbus_unit_stats *ret_stats);
 void modbus_driver_link_stats(const struct driver *driver, struct modbus_link_stats *ret_stats);
+
+/* One request beside the schedule, for a person: sent as soon as the line is free, before what is
+ * due; it changes neither what is thought of the unit nor its statistics. Step the driver after it.
+ * ERR_AGAIN while another is under way, ERR_RANGE for one that cannot be. */
+MUST_CHECK int modbus_driver_want(struct driver *driver, const struct modbus_request *request,
+                                  struct now now);
+
+/* What became of it; stays until another is wanted. ERR_AGAIN until it is over: at the latest 10 s
+ * and a timeout after. ERR_NOT_FOUND when none was wanted. */
+MUST_CHECK int modbus_driver_outcome(struct driver *driver, struct now now,
+                                     struct modbus_outcome *ret_outcome);
 
 /* The last frames on its line: see frame_ring.h. For the owner's thread. */
 size_t modbus_driver_frames(const struct driver *driver, struct frame_note *ret_notes, size_t room);

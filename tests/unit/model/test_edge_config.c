@@ -57,6 +57,30 @@ static void expect_mistake(const char *text, const char *words)
     end(&run);
 }
 
+static void the_control_socket_stands_beside_its_journal(void **state)
+{
+    static const struct {
+        const char *keys, *end;
+    } cases[] = {
+        {"", "/journal.sock"},
+        {"journal: {path: here/}\n", "/here.sock"},
+        {"control: ask\n", "/ask"},
+        {"journal: {path: /j}\ncontrol: /run/c.sock\n", "/run/c.sock"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct run run;
+        char text[512];
+        snprintf(text, sizeof(text), "%s%s      - {unit: 1, name: u, map: m.csv}\n", cases[i].keys,
+                 LINK);
+        expect_good(&run, text);
+        size_t len = strlen(run.config->control_path), end_len = strlen(cases[i].end);
+        assert_true(len >= end_len);
+        assert_string_equal(run.config->control_path + len - end_len, cases[i].end);
+        end(&run);
+    }
+}
+
 static void the_example_is_read_whole(void **state)
 {
     (void)state;
@@ -70,6 +94,7 @@ static void the_example_is_read_whole(void **state)
     assert_string_equal(config->site, "leachate");
     assert_string_equal(config->centre, "c1");
     assert_string_equal(config->journal_path, "config/journal");
+    assert_string_equal(config->control_path, "config/journal.sock");
     assert_int_equal(config->journal_size, 2147483648U);
     assert_string_equal(config->broker.url, "mqtts://127.0.0.1:8883");
     assert_string_equal(config->broker.key, "config/leachate-north.key");
@@ -344,6 +369,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_example_is_read_whole),
+        cmocka_unit_test(the_control_socket_stands_beside_its_journal),
         cmocka_unit_test(defaults_are_as_documented),
         cmocka_unit_test(what_is_printed_reads_back_as_the_same),
         cmocka_unit_test(the_class_decides_the_stream),

@@ -1,0 +1,90 @@
+#include "service/reading.h"
+
+#include "base/numbers.h"
+
+#include <stdio.h>
+
+void reading_hex(const uint8_t *bytes, size_t len, char ret_text[READING_HEX_SIZE])
+{
+    char *at = ret_text;
+    *at = '\0';
+    for (size_t i = 0; i < len && i < OUTCOME_DATA_MAX; i += 2) {
+        if (i)
+            *at++ = ' ';
+        size_t part = len - i < 2 ? 1 : 2;
+        print_hex(bytes + i, part, at);
+        at += 2 * part;
+    }
+}
+
+void reading_value(struct json_writer *json, const struct value *value)
+{
+    switch (value->kind) {
+    case VALUE_NONE:
+        json_null(json);
+        break;
+    case VALUE_DOUBLE:
+        json_double(json, value->number);
+        break;
+    case VALUE_FLOAT:
+        json_float(json, (float)value->number);
+        break;
+    case VALUE_TEXT:
+        json_text(json, value->text);
+        break;
+    }
+}
+
+static void write_place(struct json_writer *json, const struct modbus_request *request)
+{
+    char text[80];
+    snprintf(text, sizeof(text), "unit %u, function %u, %s %u", (unsigned)request->unit,
+             (unsigned)request->function, request->function <= 2 ? "bit" : "register",
+             (unsigned)request->start);
+    json_key(json, "address");
+    json_text(json, text);
+}
+
+static void write_wire(struct json_writer *json, const struct modbus_outcome *outcome)
+{
+    char hex[READING_HEX_SIZE];
+    reading_hex(outcome->data, outcome->len, hex);
+    json_key(json, "raw");
+    if (outcome->event == MODBUS_REPLY)
+        json_text(json, hex);
+    else
+        json_null(json);
+    write_place(json, &outcome->request);
+    json_key(json, "took_ms");
+    json_double(json, (double)outcome->took_us / US_PER_MS);
+    if (outcome->event != MODBUS_REPLY) {
+        json_key(json, "trouble");
+        json_text(json, outcome->trouble.text);
+    }
+}
+
+void reading_write(const char *point, const struct map_register *reg,
+                   const struct modbus_outcome *outcome, struct buffer *out)
+{
+    struct json_writer json;
+    struct sample sample = {0};
+    char time[TIME_TEXT_SIZE];
+    modbus_outcome_sample(outcome, reg, &sample);
+    time_format_utc(sample.t_ms, time);
+    json_writer_init(&json, out);
+    json_begin_object(&json);
+    json_key(&json, "point");
+    json_text(&json, point);
+    json_key(&json, "unit");
+    json_text(&json, reg->unit);
+    json_key(&json, "time");
+    json_text(&json, time);
+    json_key(&json, "quality");
+    json_text(&json, quality_name(sample.quality));
+    json_key(&json, "cause");
+    json_text(&json, cause_name(sample.cause));
+    json_key(&json, "value");
+    reading_value(&json, &sample.value);
+    write_wire(&json, outcome);
+    json_end_object(&json);
+}
