@@ -408,6 +408,7 @@ static void send_receipt(struct ingest *ingest, struct now now, struct edge_pres
     struct receipt receipt = {.credit = ingest->options.credit};
     (void)!text_copy(receipt.centre, sizeof(receipt.centre), ingest->options.centre);
     (void)!text_copy(receipt.nonce, sizeof(receipt.nonce), ingest->options.nonce);
+    (void)!text_copy(receipt.instance, sizeof(receipt.instance), edge->state.instance);
     (void)!text_copy(receipt.epoch, sizeof(receipt.epoch), edge->receipt_epoch);
     const struct source *source = sources_find(ingest->options.sources, edge->edge);
     const struct source_epoch *epoch =

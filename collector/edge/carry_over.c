@@ -148,7 +148,10 @@ static struct record_was was_there(const struct carry *carry, uint64_t seq, bool
 static int append_birth(struct carry *carry, struct body *body)
 {
     struct record_was was = was_there(carry, body->seq, true);
+    uint64_t seq = journal_next_seq(carry->journal, STREAM_A);
     int err = append_again(carry, body->payload, body->len, &body->head, NULL, 0, &was);
+    if (!err)
+        err = journal_keep(carry->journal, seq);
     if (err)
         return err;
     record_birth_id(carry->payload.data, carry->payload.len, body->present);
@@ -233,9 +236,10 @@ static int note_carried(struct carry *carry, const struct journal_frame *frame,
 {
     size_t body;
     if (record->head.kind == RECORD_BIRTH) {
-        if (!find_body(carry, frame, &body))
-            record_birth_id(frame->payload, frame->len, carry->bodies[body].present);
-        return 0;
+        if (find_body(carry, frame, &body))
+            return 0;
+        record_birth_id(frame->payload, frame->len, carry->bodies[body].present);
+        return journal_keep(carry->journal, frame->seq);
     }
     if (!record->was.seq)
         return journal_settle_old(carry->journal, (int)record->loss.of, record->loss.first,

@@ -146,6 +146,8 @@ static int append_loss(struct recorder *recorder, const struct journal_loss *los
         .points = lost->points,
     };
     (void)!text_copy(loss.cause, sizeof(loss.cause), lost->cause);
+    if (lost->old)
+        (void)journal_old_epoch(recorder->options.journal, loss.epoch);
     buffer_clear(&recorder->payload);
     record_write_loss(&recorder->payload, &head, &loss);
     return append(recorder, &recorder->payload, STREAM_A, 0, now, message);
@@ -235,7 +237,8 @@ static int append_birth(struct recorder *recorder, struct group *group, struct n
     free(points);
     if (!buffer_error(&recorder->payload))
         record_birth_id(recorder->payload.data, recorder->payload.len, group->birth);
-    return append(recorder, &recorder->payload, STREAM_A, 0, now, message);
+    int err = append(recorder, &recorder->payload, STREAM_A, 0, now, message);
+    return err ? err : journal_keep(recorder->options.journal, head.seq);
 }
 
 /* The losses of an opening, then the births: what the next records refer to. */
@@ -247,8 +250,6 @@ static int introduce(struct recorder *recorder, const struct journal_report *rep
         err = append_loss(recorder, &report->losses[i], now, message);
     for (size_t i = 0; !err && i < recorder->group_count; i++)
         err = append_birth(recorder, &recorder->groups[i], now, message);
-    journal_keep(recorder->options.journal,
-                 journal_next_seq(recorder->options.journal, STREAM_A) - 1);
     return err ? err : commit(recorder, now, message);
 }
 

@@ -352,9 +352,12 @@ static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
         return err;
     if (strcmp(receipt.centre, uplink->options.centre) != 0 ||
         strcmp(receipt.epoch, journal_epoch(uplink->options.journal)) != 0 ||
-        strcmp(receipt.nonce, uplink->nonce) != 0)
-        /* Of another centre, of an epoch that is over, or of a run of the centre that is not the
-         * present one: one that was restored since may have less. Our state asks for the next. */
+        strcmp(receipt.nonce, uplink->nonce) != 0 ||
+        (receipt.instance[0] && strcmp(receipt.instance, uplink->options.instance) != 0))
+        /* Of another centre, of an epoch that is over, of a run of the centre that is not the
+         * present one (one that was restored since may have less), or from before our state came
+         * there: what an earlier run of ours, on a disk that this one may only be a copy of, had
+         * sent may still have been on its way. Our state asks for the next. */
         return 0;
     bool first = strcmp(uplink->receipt_nonce, receipt.nonce) != 0, beyond = uplink->beyond;
     if (!beyond)

@@ -126,6 +126,7 @@ static int read_receipt_streams(struct pull *pull, const struct field *field, vo
 static const struct field receipt_fields[] = {
     {"centre", field_name, TEXT_OF(struct receipt, centre)},
     {"nonce", field_text, TEXT_OF(struct receipt, nonce), .min = 1},
+    {"instance", field_text, TEXT_OF(struct receipt, instance), .optional = true},
     {"epoch", field_hex, TEXT_OF(struct receipt, epoch)},
     {"streams", read_receipt_streams, .offset = 0},
     {"credit", field_u64, .offset = offsetof(struct receipt, credit), .max = WHOLE_MAX},
@@ -192,6 +193,8 @@ void receipt_write(struct buffer *out, const struct receipt *receipt)
     json_begin_object(&writer);
     put_text(&writer, "centre", receipt->centre);
     put_text(&writer, "nonce", receipt->nonce);
+    if (receipt->instance[0] != '\0')
+        put_text(&writer, "instance", receipt->instance);
     put_text(&writer, "epoch", receipt->epoch);
     json_key(&writer, "streams");
     json_begin_object(&writer);

@@ -30,6 +30,8 @@ struct receipt_stream {
 struct receipt {
     char centre[65];
     char nonce[NONCE_SIZE]; /* of the centre's run: a new one means "resend what is unreceived" */
+    char instance[NONCE_SIZE]; /* of the edge's run whose state was the last to come; "": unknown.
+                                  What an earlier run sent had come before that state */
     char epoch[EPOCH_SIZE];
     struct receipt_stream streams[STREAM_COUNT];
     uint64_t credit; /* bytes of backlog the edge may have under way */

@@ -4,7 +4,7 @@
  * Design notes.
  *
  * Files. A folder holds `lock`, `marks` (journal_meta.h), one file per segment and `spare.tmp`; and
- * `marks.old` while an epoch that ended is owed (journal_epoch.c).
+ * `marks.old`, which tells what is owed of an epoch that ended (journal_epoch.c).
  * Files are numbered by a serial that goes up, over epochs too, so that no file takes the place of
  * another. What ends in .tmp is thrown away at opening; what ends in .bad was damaged, and is
  * a person's to look at and remove.
@@ -223,6 +223,7 @@ static struct journal *journal_alloc(const struct journal_options *options)
     journal->old_file = (struct meta_file){.io = journal->io, .name = META_OLD_FILE, .fd = -1};
     journal_meta_init(&journal->meta);
     journal_meta_init(&journal->old);
+    intervals_init(&journal->kept, JOURNAL_MAX_KEPT);
     buffer_init(&journal->slot, META_SLOT_BYTES);
     buffer_init(&journal->state, SEGMENT_MAX_STATE);
     for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++) {
@@ -253,6 +254,7 @@ static void journal_free(struct journal *journal)
     meta_file_close(&journal->old_file);
     journal_meta_release(&journal->meta);
     journal_meta_release(&journal->old);
+    intervals_release(&journal->kept);
     buffer_release(&journal->slot);
     buffer_release(&journal->state);
     free(journal->retired);
@@ -308,6 +310,7 @@ int journal_open(const struct journal_options *options, struct journal **ret_jou
         return err;
     }
     journal->run_serial = journal->meta.next_serial;
+    journal_make_old(journal);
     journal_make_spare(journal);
     journal_report_losses(journal, &report);
     *ret_journal = journal;

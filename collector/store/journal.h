@@ -33,6 +33,7 @@
 #define JOURNAL_MAX_STREAMS 4
 #define JOURNAL_MAX_PAYLOAD (256 * 1024)
 #define JOURNAL_MAX_ORIGIN  64
+#define JOURNAL_MAX_KEPT    4096
 
 struct journal;
 
@@ -80,6 +81,7 @@ struct journal_loss {
     int64_t from_ms, to_ms;
     uint64_t points;
     uint64_t segment_first; /* of a victim: which segment */
+    bool old;               /* of a victim: in the epoch that is owed (journal_old_epoch) */
     char cause[16];         /* restart: reserved, never durable · damage · space · epoch */
 };
 
@@ -134,11 +136,11 @@ size_t journal_pending(const struct journal *journal);
  * process ends before, they are told again. */
 MUST_CHECK int journal_next_loss(struct journal *journal, struct journal_loss *ret_loss);
 
-/* What later records refer to (an edge's births): the first stream's records of this run up to and
- * with `seq` stay as long as the journal is open, and those of earlier runs as long as anything of
- * those runs is left, received or not: a receiver that was restored asks for them. Appender's
- * thread; said anew in a new epoch. */
-void journal_keep(struct journal *journal, uint64_t seq);
+/* What later records refer to (an edge's births): that record of the first stream stays as long
+ * as the journal is open and the epoch lasts; and those of earlier runs as long as anything of
+ * those runs is left, received or not: a receiver that was restored asks for them.
+ * Appender's thread. ERR_FULL beyond JOURNAL_MAX_KEPT ranges, ERR_NO_MEMORY. */
+MUST_CHECK int journal_keep(struct journal *journal, uint64_t seq);
 
 /* The greatest sequence of a stream that is durable, or that a loss of the opening accounts for (0:
  * none). Any thread. */
@@ -177,7 +179,8 @@ MUST_CHECK int journal_received(struct journal *journal, int stream, struct inte
 
 /*
  * What to free next: the oldest segment whose records are all received, else the oldest of the
- * last letter's stream that has one, and so on; never an open segment of the first letter's.
+ * last letter's stream that has one, and so on; never an open segment of the first letter's. Those
+ * of an epoch that is owed come before those of the present one.
  * The range goes from the first record that is not known to be received to the last (first > last:
  * nothing is lost); `points` are all samples in it: the receiver knows best what it has of them.
  * ERR_NOT_FOUND when nothing may go. The order of a drop that loses: victim → loss record appended

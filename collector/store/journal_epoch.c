@@ -1,7 +1,8 @@
 /*
  * What becomes of an epoch that ends.
  *
- * Design notes. `marks.old` is a copy of the marks as they were when the epoch ended, durable
+ * Design notes. `marks.old`, whose place is taken at the first opening so that a full disk cannot
+ * refuse it, is a copy of the marks as they were when the epoch ended, durable
  * before the new marks are: from then on, however often the process ends, the records that the
  * receiver did not have are owed, until each is in the present epoch or told as lost. What has been
  * taken over is added to its received set once it is durable there, and a file is removed once that
@@ -54,12 +55,18 @@ static int write_old(struct journal *journal)
     return err;
 }
 
-static void remove_old(struct journal *journal)
+/* Marks of the present epoch owe nothing. */
+static void clear_old(struct journal *journal)
 {
-    char path[FILE_PATH_SIZE];
-    meta_file_close(&journal->old_file);
-    segment_path(journal->folder, META_OLD_FILE, path);
-    (void)!journal->io->unlink(journal->io->self, path);
+    uint64_t generation = journal->old.generation;
+    journal_meta_release(&journal->old);
+    journal_meta_init(&journal->old);
+    journal->old.generation = generation;
+    journal->old.stream_count = journal->stream_count;
+    memcpy(journal->old.epoch, journal->meta.epoch, sizeof(journal->old.epoch));
+    /* Where it cannot be written, all that it calls owed it calls done. */
+    if (!write_old(journal))
+        (void)!write_old(journal);
 }
 
 int journal_recover_old(struct journal *journal)
@@ -70,11 +77,169 @@ int journal_recover_old(struct journal *journal)
     int err = journal_meta_read(journal->io, path, &journal->old, &state);
     if (err || state == META_NONE)
         return err;
-    if (memcmp(journal->old.epoch, journal->meta.epoch, SEGMENT_EPOCH_BYTES) == 0)
-        remove_old(journal); /* that epoch was about to end, and did not */
-    else
-        journal->owes_old = journal->old.stream_count == journal->stream_count;
+    /* That epoch was about to end and did not, or all of it has been taken over. */
+    bool ended = memcmp(journal->old.epoch, journal->meta.epoch, SEGMENT_EPOCH_BYTES) != 0;
+    journal->owes_old = ended && journal->old.stream_count == journal->stream_count;
     return 0;
+}
+
+void journal_make_old(struct journal *journal)
+{
+    if (journal->limit_bytes)
+        (void)!meta_file_reserve(&journal->old_file, journal->folder);
+}
+
+/* ---- its files ---- */
+
+void journal_retire_file(struct journal *journal, const struct segment_header *header,
+                         const char *name, uint64_t bytes)
+{
+    struct retired_file *file = &journal->retired[journal->retired_count++];
+    const char *place = memchr(journal->letters, header->letter, journal->stream_count);
+    bool owed = journal->owes_old && place &&
+                memcmp(header->epoch, journal->old.epoch, SEGMENT_EPOCH_BYTES) == 0;
+    *file = (struct retired_file){.bytes = bytes, .stream = -1};
+    memcpy(file->name, name, strnlen(name, SEGMENT_NAME_SIZE - 1));
+    journal->retired_bytes += bytes;
+    if (!owed)
+        return;
+    file->stream = (int)(place - journal->letters);
+    file->first = header->first;
+    file->last = journal->old.streams[file->stream].reserved;
+    file->from_ms = file->to_ms = header->wall_ms;
+    /* They come in the order of their sequences: where one begins the one before has ended. */
+    struct retired_file *before = file - 1;
+    if (file > journal->retired && before->stream == file->stream && before->last >= file->first) {
+        before->last = file->first - 1;
+        before->to_ms = file->from_ms;
+    }
+}
+
+static bool is_owed(const struct journal *journal, int stream, uint64_t seq)
+{
+    const struct journal_marks *marks = &journal->old.streams[stream];
+    return seq >= marks->front && !intervals_contain(&marks->received, seq) &&
+           !intervals_contain(&marks->settled, seq);
+}
+
+/* The sequences of the file from the first that is owed to the last; first > last: none. */
+static struct interval owed_of(const struct journal *journal, const struct retired_file *file)
+{
+    struct interval owed = {.first = file->first, .last = file->last};
+    while (owed.first <= owed.last && !is_owed(journal, file->stream, owed.first))
+        owed.first++;
+    while (owed.first <= owed.last && !is_owed(journal, file->stream, owed.last))
+        owed.last--;
+    return owed;
+}
+
+/* The files of the first stream stay to the end: what the others hold refers to it. */
+size_t journal_find_old(const struct journal *journal, int stream)
+{
+    for (size_t i = 0; journal->owes_old && i < journal->retired_count; i++) {
+        const struct retired_file *file = &journal->retired[i];
+        if (file->stream <= 0)
+            continue;
+        if (stream && file->stream == stream)
+            return i;
+        struct interval owed = {.first = 1, .last = 1};
+        if (!stream)
+            owed = owed_of(journal, file);
+        if (owed.first > owed.last)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+/* Counts the samples of its frames first..last. */
+static int count_old(const struct journal *journal, const struct retired_file *file,
+                     const struct interval *range, uint64_t *ret_points)
+{
+    struct segment_header header;
+    struct segment_cursor cursor;
+    struct segment_damage damage;
+    struct journal_frame frame;
+    char path[FILE_PATH_SIZE];
+    uint64_t size, points = 0;
+    int fd;
+    segment_path(journal->folder, file->name, path);
+    int err = segment_file_header(journal->io, path, &header, &size);
+    if (!err)
+        err = journal->io->open(journal->io->self, path, false, &fd);
+    if (err)
+        return err;
+    segment_cursor_init(&cursor, journal->io, fd, header.letter, segment_seed(&header));
+    cursor.offset = SEGMENT_HEADER_BYTES + (uint64_t)header.state_len;
+    cursor.end = size;
+    cursor.seq = header.first - 1;
+    cursor.points = header.points;
+    while (!err && cursor.seq < range->last) {
+        err = segment_cursor_next(&cursor, &frame, &damage);
+        if (!err && range->first <= frame.seq && frame.seq <= range->last)
+            points += frame.points;
+    }
+    segment_cursor_release(&cursor);
+    if (err && err != ERR_NOT_FOUND)
+        return err;
+    *ret_points = points;
+    return 0;
+}
+
+int journal_loss_of_old(struct journal *journal, size_t index, struct journal_loss *ret_loss)
+{
+    const struct retired_file *file = &journal->retired[index];
+    struct interval owed = owed_of(journal, file);
+    struct journal_loss loss = {.stream = file->stream,
+                                .first = owed.first,
+                                .last = owed.last,
+                                .from_ms = file->from_ms,
+                                .to_ms = file->to_ms,
+                                .segment_first = file->first,
+                                .cause = "space",
+                                .old = true};
+    int err = owed.first > owed.last ? 0 : count_old(journal, file, &owed, &loss.points);
+    if (err && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
+        return err; /* nothing is given up uncounted on a disk that fails for now */
+    *ret_loss = loss;
+    return 0;
+}
+
+static void forget_file(struct journal *journal, const char *name)
+{
+    size_t i = 0;
+    while (i < journal->retired_count && strcmp(journal->retired[i].name, name) != 0)
+        i++;
+    if (i == journal->retired_count)
+        return;
+    pthread_mutex_lock(journal->lock);
+    journal->retired_bytes -= journal->retired[i].bytes;
+    pthread_mutex_unlock(journal->lock);
+    journal->retired_count--;
+    memmove(&journal->retired[i], &journal->retired[i + 1],
+            (journal->retired_count - i) * sizeof(*journal->retired));
+}
+
+int journal_drop_old(struct journal *journal, const char *name, const struct journal_loss *loss,
+                     struct message *message)
+{
+    char path[FILE_PATH_SIZE];
+    int err = 0;
+    if (loss->first <= loss->last)
+        err = intervals_add(&journal->old.streams[loss->stream].settled, loss->first, loss->last);
+    if (err == ERR_FULL) /* as good: nothing of it is to be taken over */
+        err = intervals_add(&journal->old.streams[loss->stream].received, loss->first, loss->last);
+    if (!err)
+        err = write_old(journal);
+    if (err)
+        return message_set(message, err, "journal %s: cannot write %s: %s", journal->folder,
+                           META_OLD_FILE, err_name(err));
+    segment_path(journal->folder, name, path);
+    err = journal->io->unlink(journal->io->self, path);
+    if (!err || err == ERR_NOT_FOUND)
+        err = journal->io->sync_folder(journal->io->self, journal->folder);
+    forget_file(journal, name);
+    journal_make_spare(journal);
+    return err ? message_errno(message, err, "cannot remove %s", path) : 0;
 }
 
 /* ---- a new epoch ---- */
@@ -84,7 +249,7 @@ bool journal_free_retired(struct journal *journal)
     char path[FILE_PATH_SIZE];
     size_t count = journal->owes_old ? 0 : journal->retired_count;
     for (size_t i = 0; i < count; i++) {
-        segment_path(journal->folder, journal->retired[i], path);
+        segment_path(journal->folder, journal->retired[i].name, path);
         (void)!journal->io->unlink(journal->io->self, path);
     }
     if (!count)
@@ -138,27 +303,39 @@ static int keep_old(struct journal *journal)
     pthread_mutex_unlock(journal->lock);
     if (err)
         return err;
+    copy.generation = journal->old.generation;
     journal_meta_release(&journal->old);
     journal->old = copy;
     for (size_t s = 0; s < journal->stream_count; s++) {
         journal->old.streams[s].reserved = journal->streams[s].next - 1;
         journal->old.streams[s].trusted = journal_trusted(journal, (int)s);
     }
-    remove_old(journal);
     err = write_old(journal);
     return err ? err : write_old(journal);
+}
+
+static void retire_segment(struct journal *journal, int stream, const struct segment *segment)
+{
+    struct retired_file *file = &journal->retired[journal->retired_count++];
+    *file = (struct retired_file){.bytes = segment->bytes,
+                                  .stream = stream,
+                                  .first = segment->first,
+                                  .last = segment->last,
+                                  .from_ms = segment->from_ms,
+                                  .to_ms = segment->to_ms};
+    memcpy(file->name, segment->name, SEGMENT_NAME_SIZE);
+    journal->retired_bytes += segment->bytes;
 }
 
 static void begin_streams(struct journal *journal)
 {
     pthread_mutex_lock(journal->lock);
+    for (size_t i = 0; i < journal->retired_count; i++)
+        journal->retired[i].stream = -1;
     for (size_t s = 0; s < journal->stream_count; s++) {
         struct journal_stream *stream = &journal->streams[s];
-        for (size_t i = 0; i < stream->count; i++) {
-            memcpy(journal->retired[journal->retired_count++], stream->segments[i].name,
-                   SEGMENT_NAME_SIZE);
-            journal->retired_bytes += stream->segments[i].bytes;
-        }
+        for (size_t i = 0; i < stream->count; i++)
+            retire_segment(journal, (int)s, &stream->segments[i]);
         while (stream->count)
             journal_remove_segment(stream, stream->count - 1);
         stream->next = 1;
@@ -196,7 +373,7 @@ static int begin_epoch(struct journal *journal, struct journal_meta *fresh)
     journal_take_epoch_text(journal, text);
     journal->owes_old = true;
     journal->run_serial = journal->meta.next_serial;
-    journal->kept = 0;
+    intervals_clear(&journal->kept);
     begin_streams(journal);
     return 0;
 }
@@ -278,13 +455,6 @@ static int took(struct inheritance *all, int stream, uint64_t first, uint64_t la
     return err || all->unsafe < SAFE_EVERY ? err : make_safe(all);
 }
 
-static bool is_owed(const struct journal *journal, int stream, uint64_t seq)
-{
-    const struct journal_marks *marks = &journal->old.streams[stream];
-    return seq >= marks->front && !intervals_contain(&marks->received, seq) &&
-           !intervals_contain(&marks->settled, seq);
-}
-
 /* Hands on as lost what of first..last is owed; nobody can read it any more. */
 static int lose(struct inheritance *all, int stream, uint64_t first, uint64_t last, uint64_t points,
                 int64_t to_ms)
@@ -344,7 +514,6 @@ static int visit_old(void *self, const char *epoch, char letter, const struct jo
     return take_frame(all, stream, frame);
 }
 
-/* The files of the first stream stay to the end: what the others hold refers to it. */
 static int leave_old(void *self, char letter, const char *name)
 {
     struct inheritance *all = self;
@@ -364,7 +533,8 @@ static int leave_old(void *self, char letter, const char *name)
         return message_set(all->message, err, "journal %s: cannot write %s: %s", journal->folder,
                            META_OLD_FILE, err_name(err));
     segment_path(journal->folder, name, path);
-    (void)!journal->io->unlink(journal->io->self, path); /* else with the last */
+    (void)!journal->io->unlink(journal->io->self, path); /* else at the next opening */
+    forget_file(journal, name);
     return 0;
 }
 
@@ -404,9 +574,7 @@ int journal_inherit(struct journal *journal, const struct journal_heir *heir,
     journal->owes_old = false;
     (void)!journal_free_retired(journal);
     (void)!journal->io->sync_folder(journal->io->self, journal->folder);
-    remove_old(journal);
-    journal_meta_release(&journal->old);
-    journal_meta_init(&journal->old);
+    clear_old(journal);
     journal_make_spare(journal);
     return 0;
 }

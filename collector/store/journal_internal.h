@@ -69,6 +69,15 @@ struct journal_stream {
     int64_t last_ms;    /* of the last durable frame */
 };
 
+/* A file of an earlier epoch. */
+struct retired_file {
+    char name[SEGMENT_NAME_SIZE];
+    uint64_t bytes;
+    int stream; /* of the epoch that is owed; -1: of one before it, and nobody's */
+    uint64_t first, last;
+    int64_t from_ms, to_ms;
+};
+
 struct subscriber {
     void (*notify)(void *self);
     void *self;
@@ -106,8 +115,8 @@ struct journal {
     int64_t mono_us, marks_us; /* of the last append; when the marks were written */
 
     struct journal_stream streams[JOURNAL_MAX_STREAMS];
-    uint64_t run_serial; /* segments of this run and epoch have it, or a greater one */
-    uint64_t kept;       /* the first stream's records of this run up to it stay */
+    uint64_t run_serial;   /* segments of this run and epoch have it, or a greater one */
+    struct intervals kept; /* records of the first stream that stay */
     int spare_fd;
     uint64_t spare_bytes;
     struct buffer state; /* read at opening */
@@ -115,7 +124,7 @@ struct journal {
     /* Losses in the order they were found: the first `handed` are known to the owner. */
     struct journal_loss found[JOURNAL_MAX_FOUND];
     size_t found_count, handed;
-    char (*retired)[SEGMENT_NAME_SIZE]; /* files of earlier epochs */
+    struct retired_file *retired; /* files of earlier epochs, the oldest of a stream first */
     size_t retired_count;
     uint64_t retired_bytes; /* guarded by the lock */
 
@@ -123,7 +132,8 @@ struct journal {
     size_t subscriber_count;
 
     bool has_victim;
-    uint64_t victim_serial;
+    uint64_t victim_serial;             /* in the present epoch … */
+    char victim_old[SEGMENT_NAME_SIZE]; /* … or this file of the one before; "": none */
     struct journal_loss victim;
 };
 
@@ -161,6 +171,19 @@ MUST_CHECK int journal_recover(struct journal *journal, struct journal_report *r
 bool journal_free_retired(struct journal *journal);
 /* At opening, the epoch being known: is one that ended still owed? */
 MUST_CHECK int journal_recover_old(struct journal *journal);
+/* Takes the place on the disk that an epoch's end will need. */
+void journal_make_old(struct journal *journal);
+/* Lists a file of an earlier epoch, by its header; there is room in the list. */
+void journal_retire_file(struct journal *journal, const struct segment_header *header,
+                         const char *name, uint64_t bytes);
+/* Of the epoch that is owed, the oldest file of which nothing is owed, or (`stream` above 0) the
+ * oldest of that stream: its place in the list, SIZE_MAX: none. */
+size_t journal_find_old(const struct journal *journal, int stream);
+/* What would be lost with it: first > last when nothing would. */
+MUST_CHECK int journal_loss_of_old(struct journal *journal, size_t index,
+                                   struct journal_loss *ret_loss);
+MUST_CHECK int journal_drop_old(struct journal *journal, const char *name,
+                                const struct journal_loss *loss, struct message *message);
 
 /* journal_scan.c */
 /* Visits the frames of one epoch (its 32 hex digits), stream by stream; `leave` is told the name of

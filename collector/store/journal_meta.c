@@ -251,6 +251,11 @@ static int open_file(struct meta_file *file, const char *folder)
     return err;
 }
 
+int meta_file_reserve(struct meta_file *file, const char *folder)
+{
+    return open_file(file, folder);
+}
+
 int meta_file_write(struct meta_file *file, const char *folder, uint64_t generation,
                     const struct buffer *slot)
 {

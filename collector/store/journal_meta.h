@@ -71,6 +71,9 @@ struct meta_file {
     int fd;           /* -1 until it is opened, and after a failure */
 };
 
+/* Makes the file where there is none, so that it can be written on a full disk. */
+MUST_CHECK int meta_file_reserve(struct meta_file *file, const char *folder);
+
 /* Writes `slot` (an encoded one) durably in the turn of `generation`. One failure is met with a
  * new descriptor and the same slot again: the other, which is whole, is not touched. */
 MUST_CHECK int meta_file_write(struct meta_file *file, const char *folder, uint64_t generation,

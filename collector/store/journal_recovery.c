@@ -239,8 +239,7 @@ static int place_files(struct recovery *recovery)
     for (size_t i = 0; !err && i < recovery->file_count; i++) {
         const struct found_file *file = &recovery->files[i];
         if (memcmp(file->header.epoch, journal->meta.epoch, SEGMENT_EPOCH_BYTES) != 0) {
-            memcpy(journal->retired[journal->retired_count++], file->name, SEGMENT_NAME_SIZE);
-            journal->retired_bytes += file->size;
+            journal_retire_file(journal, &file->header, file->name, file->size);
             continue;
         }
         const char *letter = memchr(journal->letters, file->header.letter, journal->stream_count);

@@ -126,6 +126,8 @@ static int scan_file(const struct scan *scan, const struct scan_file *file,
     }
     segment_path(scan->folder, file->name, path);
     int err = scan->io->open(scan->io->self, path, false, &fd);
+    if (err == ERR_NOT_FOUND)
+        return 0; /* dropped since it was listed */
     if (err)
         return message_errno(scan->message, err, "cannot open %s", path);
     segment_cursor_init(&cursor, scan->io, fd, header->letter, segment_seed(header));

@@ -242,16 +242,18 @@ static size_t needed_from(const struct journal *journal, const struct journal_st
     return stream->count;
 }
 
-void journal_keep(struct journal *journal, uint64_t seq)
+int journal_keep(struct journal *journal, uint64_t seq)
 {
-    journal->kept = seq;
+    return intervals_add(&journal->kept, seq, seq);
 }
 
 /* Does anything on the disk refer to this segment of the first stream? */
 static bool is_referred_to(const struct journal *journal, const struct segment *segment)
 {
+    if (count_within(&journal->kept, segment->first, segment->last) > 0)
+        return true;
     if (segment->serial >= journal->run_serial)
-        return segment->first <= journal->kept;
+        return false;
     for (size_t s = 1; s < journal->stream_count; s++)
         for (size_t i = 0; i < journal->streams[s].count; i++) {
             uint64_t serial = journal->streams[s].segments[i].serial;
@@ -395,10 +397,38 @@ static bool close_victim(struct journal *journal, size_t *ret_stream, size_t *re
     return false;
 }
 
+/* Of the epoch that is owed, what goes before anything of the present one: a file that owes
+ * nothing; and of the stream that loses first what is older. SIZE_MAX: none. */
+static size_t choose_old(const struct journal *journal)
+{
+    size_t s, i, index = journal_find_old(journal, 0);
+    if (index != SIZE_MAX || !journal->owes_old)
+        return index;
+    pthread_mutex_lock(journal->lock);
+    bool received = find_received(journal, &s, &i);
+    pthread_mutex_unlock(journal->lock);
+    for (s = journal->stream_count; !received && index == SIZE_MAX && s-- > 1;) {
+        index = journal_find_old(journal, (int)s);
+        received = journal->streams[s].count > 0;
+    }
+    return index;
+}
+
 int journal_victim(struct journal *journal, struct journal_loss *ret_loss)
 {
     size_t s = 0, index = 0;
     journal->has_victim = false;
+    journal->victim_old[0] = '\0';
+    size_t old = choose_old(journal);
+    if (old != SIZE_MAX) {
+        int old_err = journal_loss_of_old(journal, old, &journal->victim);
+        if (old_err)
+            return old_err;
+        memcpy(journal->victim_old, journal->retired[old].name, SEGMENT_NAME_SIZE);
+        journal->has_victim = true;
+        *ret_loss = journal->victim;
+        return 0;
+    }
     if (!close_victim(journal, &s, &index))
         return ERR_NOT_FOUND;
     const struct segment *segment = &journal->streams[s].segments[index];
@@ -449,6 +479,8 @@ int journal_drop(struct journal *journal, const struct journal_loss *victim,
         victim->first != journal->victim.first || victim->last != journal->victim.last)
         return message_set(message, ERR_INVALID, "this is not the victim that was named last");
     journal->has_victim = false;
+    if (journal->victim_old[0])
+        return journal_drop_old(journal, journal->victim_old, victim, message);
     struct journal_stream *stream = &journal->streams[victim->stream];
     while (index < stream->count && stream->segments[index].serial != journal->victim_serial)
         index++;

@@ -105,8 +105,12 @@ static bool add(struct broker *broker, struct broker_letter letter, const char *
     } else if (letter.due_us < client->last_due_us[up]) {
         letter.due_us = client->last_due_us[up];
     }
+    if (is_state(topic) && letter.due_us < client->latest_due_us[up])
+        letter.due_us = client->latest_due_us[up];
     if (!free_order)
         client->last_due_us[up] = letter.due_us;
+    if (letter.due_us > client->latest_due_us[up])
+        client->latest_due_us[up] = letter.due_us;
     snprintf(letter.topic, sizeof(letter.topic), "%s", topic);
     letter.payload = malloc(len + 1);
     if (!letter.payload)
@@ -244,7 +248,8 @@ static void join(struct broker *broker, int index)
     client->session++;
     client->session_up = client->connected = true;
     client->under_way = 0;
-    client->last_due_us[UP] = client->last_due_us[DOWN] = broker->now_us;
+    for (int leg = 0; leg < 2; leg++)
+        client->last_due_us[leg] = client->latest_due_us[leg] = broker->now_us;
     client->rival_us = some_time_on(broker);
     client->port.connected(client->port.self);
     for (size_t i = 0; i < broker->retained_count; i++)

@@ -5,7 +5,8 @@
  * seed.
  *
  * A letter goes client → broker → subscriber, each leg with a delay of its own. Letters of one leg
- * keep their order unless the line reorders; state topics always do.
+ * keep their order unless the line reorders; a state comes behind all that went before it, for a
+ * broker takes nothing more of a client's connection once the next one stands.
  */
 #ifndef TESTS_WORLD_BROKER_MODEL_H
 #define TESTS_WORLD_BROKER_MODEL_H
@@ -54,7 +55,8 @@ struct broker_client {
     int64_t rival_us, rival_until_us;
     bool cut_up, cut_down; /* its letters, or those to it, vanish */
     int64_t cut_since_us;
-    int64_t last_due_us[2]; /* of the leg's last letter: order is kept */
+    int64_t last_due_us[2];   /* of the leg's last letter: order is kept */
+    int64_t latest_due_us[2]; /* of all letters on the leg, also those that keep no order */
     size_t under_way;
     char will_topic[TOPIC_SIZE];
     char will[1024];

@@ -709,6 +709,50 @@ static void a_new_epoch_that_is_cut_off_anywhere_loses_nothing_and_doubles_nothi
     }
 }
 
+/* All of the room is taken by what is owed: the oldest of the old epoch goes, told, and the rest
+ * comes into the new one. */
+static void a_full_journal_begins_a_new_epoch_all_the_same(void **state)
+{
+    (void)state;
+    struct edge_bed bed;
+    struct record record;
+    char before[EPOCH_SIZE];
+    uint64_t kept = 0, told = 0;
+    edge_bed_init(&bed, 7, false);
+    bed.options.segment_bytes = 8192;
+    bed.options.limit_bytes = (uint64_t)12 * 8192;
+    edge_bed_open(&bed);
+    for (int i = 0; i < 150; i++) {
+        edge_bed_put(&bed, BED_T, i);
+        edge_bed_put(&bed, BED_S, i);
+        edge_bed_flush(&bed);
+    }
+    uint64_t owed = edge_bed_samples(&bed, STREAM_S) + edge_bed_samples(&bed, STREAM_T);
+    bed.disk.capacity = sim_disk_used(&bed.disk); /* not a byte more */
+    memcpy(before, journal_epoch(bed.journal), sizeof(before));
+    int err = recorder_new_epoch(bed.recorder, bed.now, &bed.message);
+    for (int try = 0; err && try < 50; try++) {
+        edge_bed_step(&bed, 31000 * MS);
+        err = status_of(&bed).journal_error;
+    }
+    assert_int_equal(err, 0);
+    assert_string_not_equal(journal_epoch(bed.journal), before);
+    char old[EPOCH_SIZE];
+    assert_false(journal_old_epoch(bed.journal, old));
+    kept = edge_bed_samples(&bed, STREAM_S) + edge_bed_samples(&bed, STREAM_T);
+    for (uint64_t seq = journal_first(bed.journal, STREAM_A); seq <= durable(&bed, STREAM_A);
+         seq++) {
+        edge_bed_record(&bed, STREAM_A, seq, &record);
+        if (record.head.kind == RECORD_LOSS && !record.was.seq)
+            told += record.loss.points;
+        record_release(&record);
+    }
+    assert_int_equal(kept + told, owed);
+    assert_true(kept > 0);
+    put_values(&bed, 1, 3);
+    edge_bed_release(&bed);
+}
+
 static void a_loss_that_was_owed_is_told_of_the_epoch_it_was_in(void **state)
 {
     (void)state;
@@ -762,6 +806,7 @@ int main(void)
         cmocka_unit_test(a_new_epoch_records_this_run_anew_and_nothing_twice),
         cmocka_unit_test(a_disk_that_went_back_owes_all_it_recorded_since_over_restarts),
         cmocka_unit_test(a_new_epoch_that_is_cut_off_anywhere_loses_nothing_and_doubles_nothing),
+        cmocka_unit_test(a_full_journal_begins_a_new_epoch_all_the_same),
         cmocka_unit_test(a_loss_that_was_owed_is_told_of_the_epoch_it_was_in),
     };
     return cmocka_run_group_tests_name("recorder", tests, NULL, NULL);
