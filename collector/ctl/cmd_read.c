@@ -89,30 +89,25 @@ static int read_through(struct daemon *daemon, const char *id, struct buffer *re
 
 /* ---- showing it ---- */
 
-static const char *text_of(const struct json *object, const char *name)
-{
-    const char *text = json_get_text(json_member(object, name));
-    return text ? text : "-";
-}
-
 static void print_reading(FILE *out, const struct json *reading)
 {
     const struct json *value = json_member(reading, "value");
     char number[NUMBER_TEXT_SIZE], time[TIME_TEXT_SIZE] = "-";
-    const char *shown = text_of(reading, "value");
+    const char *shown = daemon_text(reading, "value");
     double read;
     int64_t wall_ms;
     if (!json_get_double(value, &read)) {
         print_double(read, number);
         shown = number;
     }
-    if (!time_parse(text_of(reading, "time"), &wall_ms))
+    if (!time_parse(daemon_text(reading, "time"), &wall_ms))
         time_format_local(wall_ms, time);
-    fprintf(out, "%-32s %16s %-8s %-10s %-18s %-20s %-24s %s\n", text_of(reading, "point"), shown,
-            text_of(reading, "unit"), text_of(reading, "quality"), text_of(reading, "cause"),
-            text_of(reading, "raw"), time, text_of(reading, "address"));
+    fprintf(out, "%-32s %16s %-8s %-10s %-18s %-20s %-24s %s\n", daemon_text(reading, "point"),
+            shown, daemon_text(reading, "unit"), daemon_text(reading, "quality"),
+            daemon_text(reading, "cause"), daemon_text(reading, "raw"), time,
+            daemon_text(reading, "address"));
     if (json_member(reading, "trouble"))
-        fprintf(out, "  %s\n", text_of(reading, "trouble"));
+        fprintf(out, "  %s\n", daemon_text(reading, "trouble"));
 }
 
 /* CTL_YES for a good reading, CTL_NO for another. */
@@ -124,7 +119,7 @@ static enum ctl_exit show(const struct reading_command *command, const struct bu
         return CTL_USAGE;
     }
     const struct json *root = json_root(document);
-    bool good = strcmp(text_of(root, "quality"), "good") == 0;
+    bool good = strcmp(daemon_text(root, "quality"), "good") == 0;
     if (command->json)
         fprintf(command->out, "%s\n", buffer_text(reading));
     else

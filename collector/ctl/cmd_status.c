@@ -17,12 +17,6 @@
 
 /* ---- what an answer holds ---- */
 
-static const char *text_of(const struct json *object, const char *name)
-{
-    const char *text = json_get_text(json_member(object, name));
-    return text ? text : "-";
-}
-
 static uint64_t number_of(const struct json *object, const char *name)
 {
     int64_t number = 0;
@@ -48,10 +42,10 @@ static void print_identity(FILE *out, const struct json *edge)
     char time[TIME_TEXT_SIZE] = "-";
     int64_t wall_ms;
     uint64_t up_s = number_of(edge, "up_s");
-    if (!time_parse(text_of(edge, "time"), &wall_ms))
+    if (!time_parse(daemon_text(edge, "time"), &wall_ms))
         time_format_local(wall_ms, time);
-    fprintf(out, "edge 采集器     %s, site %s, centre %s, version %s\n", text_of(edge, "edge"),
-            text_of(edge, "site"), text_of(edge, "centre"), text_of(edge, "version"));
+    fprintf(out, "edge 采集器     %s, site %s, centre %s, version %s\n", daemon_text(edge, "edge"),
+            daemon_text(edge, "site"), daemon_text(edge, "centre"), daemon_text(edge, "version"));
     fprintf(out, "running 已运行  %" PRIu64 " d %" PRIu64 " h %" PRIu64 " min %" PRIu64 " s\n",
             up_s / 86400, up_s / 3600 % 24, up_s / 60 % 60, up_s % 60);
     fprintf(out, "clock 时钟      %s UTC+8, %s\n", time,
@@ -65,7 +59,7 @@ static void print_uplink(FILE *out, const struct json *uplink)
                         : !is_true(uplink, "sending")      ? "connected, not sending 未上传"
                                                            : "sending 正在上传";
     fprintf(out, "uplink 上行     %s: %s, %" PRIu64 " records sent, %" PRIu64 " refused\n",
-            text_of(uplink, "broker"), state, number_of(uplink, "sent"),
+            daemon_text(uplink, "broker"), state, number_of(uplink, "sent"),
             number_of(uplink, "refused"));
     fprintf(out, "backlog 待回执  %" PRIu64 " records, the oldest is %.1f s old\n",
             number_of(uplink, "backlog"), decimal_of(uplink, "lag_s"));
@@ -73,7 +67,7 @@ static void print_uplink(FILE *out, const struct json *uplink)
 
 static void print_journal(FILE *out, const struct json *journal)
 {
-    fprintf(out, "journal 日志    %s: %.0f of %.0f MiB, ", text_of(journal, "path"),
+    fprintf(out, "journal 日志    %s: %.0f of %.0f MiB, ", daemon_text(journal, "path"),
             decimal_of(journal, "bytes") / MIB, decimal_of(journal, "size") / MIB);
     if (json_type(json_member(journal, "hours_left")) == JSON_NUMBER)
         fprintf(out, "%.1f hours of space left 可用小时\n", decimal_of(journal, "hours_left"));
@@ -81,7 +75,7 @@ static void print_journal(FILE *out, const struct json *journal)
         fprintf(out, "%.0f MiB of space left, too early to say how long that lasts\n",
                 decimal_of(journal, "bytes_left") / MIB);
     if (json_get_text(json_member(journal, "error")))
-        fprintf(out, "                %s\n", text_of(journal, "error"));
+        fprintf(out, "                %s\n", daemon_text(journal, "error"));
 }
 
 static void print_edge(FILE *out, const struct json *edge)
@@ -99,7 +93,7 @@ static void print_edge(FILE *out, const struct json *edge)
 
 static void print_unit(FILE *out, const struct json *unit, bool link_up)
 {
-    const char *state = link_up ? text_of(unit, "state") : "-";
+    const char *state = link_up ? daemon_text(unit, "state") : "-";
     const char *words = strcmp(state, "ok") == 0           ? "正常"
                         : strcmp(state, "suspect") == 0    ? "可疑"
                         : strcmp(state, "down") == 0       ? "失联"
@@ -108,12 +102,12 @@ static void print_unit(FILE *out, const struct json *unit, bool link_up)
     fprintf(out,
             "  %4" PRIu64 " %-20s %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64
             " %9.1f %9.1f  %s %s",
-            number_of(unit, "unit"), text_of(unit, "name"), number_of(unit, "requests"),
+            number_of(unit, "unit"), daemon_text(unit, "name"), number_of(unit, "requests"),
             number_of(unit, "replies"), number_of(unit, "timeouts"), number_of(unit, "exceptions"),
             number_of(unit, "bad_replies"), decimal_of(unit, "latency_ms"),
             decimal_of(unit, "worst_latency_ms"), state, words);
     if (json_get_text(json_member(unit, "cause")))
-        fprintf(out, " (%s)", text_of(unit, "cause"));
+        fprintf(out, " (%s)", daemon_text(unit, "cause"));
     fputc('\n', out);
 }
 
@@ -135,13 +129,13 @@ static void print_link_counts(FILE *out, const struct json *link)
 static void print_link(FILE *out, const struct json *link)
 {
     bool up = is_true(link, "up");
-    fprintf(out, "\nlink 链路 %s  %s: %s\n", text_of(link, "link"), text_of(link, "url"),
+    fprintf(out, "\nlink 链路 %s  %s: %s\n", daemon_text(link, "link"), daemon_text(link, "url"),
             !up                          ? "DOWN 中断"
             : is_true(link, "connected") ? "connected 已连接"
                                          : "up 正常");
     print_link_counts(out, link);
     if (json_get_text(json_member(link, "trouble")))
-        fprintf(out, "  last trouble 最近故障: %s\n", text_of(link, "trouble"));
+        fprintf(out, "  last trouble 最近故障: %s\n", daemon_text(link, "trouble"));
     fprintf(out, "  %4s %-20s %9s %9s %9s %9s %9s %9s %9s  %s\n", "UNIT", "NAME", "REQUESTS",
             "REPLIES", "TIMEOUTS", "REFUSALS", "BAD", "ms", "WORST ms", "STATE");
     const struct json *units = json_member(link, "units");

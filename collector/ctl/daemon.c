@@ -36,3 +36,9 @@ int daemon_ask(struct daemon *daemon, const char *request, int64_t timeout_ms,
     *ret_answer = root;
     return 0;
 }
+
+const char *daemon_text(const struct json *object, const char *name)
+{
+    const char *text = json_get_text(json_member(object, name));
+    return text ? text : "-";
+}

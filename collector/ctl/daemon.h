@@ -6,8 +6,6 @@
 #include "base/json.h"
 #include "service/control_client.h"
 
-#include <stdio.h>
-
 /* Where an installed edge has its configuration. */
 #define DAEMON_CONFIG "/etc/chengmai/edge.yaml"
 
@@ -26,5 +24,8 @@ void daemon_close(struct daemon *daemon);
  * with its words; others as control_client_ask. */
 MUST_CHECK int daemon_ask(struct daemon *daemon, const char *request, int64_t timeout_ms,
                           const struct json **ret_answer, struct message *message);
+
+/* A member that is text, for people: "-" where there is none. */
+const char *daemon_text(const struct json *object, const char *name);
 
 #endif
