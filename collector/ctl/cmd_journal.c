@@ -1,7 +1,7 @@
 #include "ctl/cmd_journal.h"
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "model/intervals.h"
 #include "model/record.h"
 #include "model/stream.h"
@@ -84,18 +84,13 @@ static void wrap_record(struct books *books, const char *epoch, char letter,
     time_format_utc(frame->wall_ms, time);
     json_writer_init(&writer, &books->line);
     json_begin_object(&writer);
-    json_key(&writer, "epoch");
-    json_text(&writer, epoch);
+    json_field_text(&writer, "epoch", epoch);
     json_key(&writer, "stream");
     json_text_n(&writer, &letter, 1);
-    json_key(&writer, "seq");
-    json_u64(&writer, frame->seq);
-    json_key(&writer, "appended");
-    json_text(&writer, time);
-    json_key(&writer, "origin");
-    json_text(&writer, frame->origin);
-    json_key(&writer, "points");
-    json_u64(&writer, frame->points);
+    json_field_u64(&writer, "seq", frame->seq);
+    json_field_text(&writer, "appended", time);
+    json_field_text(&writer, "origin", frame->origin);
+    json_field_u64(&writer, "points", frame->points);
     if (json_parse(frame->payload, frame->len, &document, NULL) == 0) {
         json_key(&writer, "record");
         json_raw(&writer, frame->payload, frame->len);

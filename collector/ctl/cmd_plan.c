@@ -1,6 +1,6 @@
 #include "ctl/cmd_plan.h"
 
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "model/edge_config.h"
 #include "service/points.h"
 
@@ -116,18 +116,13 @@ static void write_read(const struct view *view, const struct unit_reads *unit, s
     const struct plan_read *at = read_plan_at(unit->plan, read);
     int64_t age_ms = link_load_age_ms(load, at->interval_ms);
     json_begin_object(json);
-    json_key(json, "function");
-    json_i64(json, at->function);
-    json_key(json, "start");
-    json_i64(json, at->start);
-    json_key(json, "count");
-    json_i64(json, at->count);
-    json_key(json, "interval_ms");
-    json_i64(json, at->interval_ms);
-    json_key(json, "align");
-    json_text(json, align_of(at));
-    json_key(json, "wire_ms");
-    json_double(json, (double)unit_reads_cost_ns(unit, read, unit->limits.latency_us) / NS_PER_MS);
+    json_field_i64(json, "function", at->function);
+    json_field_i64(json, "start", at->start);
+    json_field_i64(json, "count", at->count);
+    json_field_i64(json, "interval_ms", at->interval_ms);
+    json_field_text(json, "align", align_of(at));
+    json_field_double(json, "wire_ms",
+                      (double)unit_reads_cost_ns(unit, read, unit->limits.latency_us) / NS_PER_MS);
     json_key(json, "age_ms");
     if (age_ms < 0)
         json_null(json);
@@ -147,14 +142,10 @@ static void write_unit(const struct view *view, const struct edge_unit *config,
                        struct json_writer *json)
 {
     json_begin_object(json);
-    json_key(json, "unit");
-    json_i64(json, unit->id);
-    json_key(json, "name");
-    json_text(json, config->name);
-    json_key(json, "latency_ms");
-    json_double(json, (double)unit->limits.latency_us / US_PER_MS);
-    json_key(json, "latency_assumed");
-    json_bool(json, !unit->latency_told);
+    json_field_i64(json, "unit", unit->id);
+    json_field_text(json, "name", config->name);
+    json_field_double(json, "latency_ms", (double)unit->limits.latency_us / US_PER_MS);
+    json_field_bool(json, "latency_assumed", !unit->latency_told);
     json_key(json, "reads");
     json_begin_array(json);
     for (size_t read = 0; read < read_plan_count(unit->plan); read++)
@@ -173,16 +164,11 @@ static void write_link(const struct view *view, size_t link, const struct unit_r
     struct json_writer json;
     json_writer_init(&json, line);
     json_begin_object(&json);
-    json_key(&json, "link");
-    json_text(&json, config->name);
-    json_key(&json, "url");
-    json_text(&json, config->url);
-    json_key(&json, "load");
-    json_double(&json, load->share);
-    json_key(&json, "verdict");
-    json_text(&json, verdict_of(load));
-    json_key(&json, "worst_cycle_ms");
-    json_double(&json, (double)load->cycle_ns / NS_PER_MS);
+    json_field_text(&json, "link", config->name);
+    json_field_text(&json, "url", config->url);
+    json_field_double(&json, "load", load->share);
+    json_field_text(&json, "verdict", verdict_of(load));
+    json_field_double(&json, "worst_cycle_ms", (double)load->cycle_ns / NS_PER_MS);
     json_key(&json, "units");
     json_begin_array(&json);
     for (size_t i = 0; i < config->unit_count; i++)

@@ -1,6 +1,6 @@
 #include "ctl/cmd_probe.h"
 
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "base/numbers.h"
 #include "ctl/block.h"
 #include "ctl/decodings.h"
@@ -119,10 +119,8 @@ static void write_shape(struct json_writer *json, const struct block *block, siz
             continue;
         if (!begun) {
             json_begin_object(json);
-            json_key(json, "bits");
-            json_u64(json, shape->bits);
-            json_key(json, "order");
-            json_text(json, shape->order);
+            json_field_u64(json, "bits", shape->bits);
+            json_field_text(json, "order", shape->order);
         }
         begun = true;
         json_key(json, decoding_kind_name((enum decoding_kind)kind));
@@ -136,15 +134,12 @@ static void write_known(struct json_writer *json, const struct block *block, siz
 {
     char hex[READING_HEX_SIZE];
     json_begin_object(json);
-    json_key(json, "address");
-    json_u64(json, block->request.start + at);
+    json_field_u64(json, "address", block->request.start + at);
     if (block_is_bits(block)) {
-        json_key(json, "value");
-        json_u64(json, block->data[2 * at + 1]);
+        json_field_u64(json, "value", block->data[2 * at + 1]);
     } else {
         reading_hex(block->data + 2 * at, 2, hex);
-        json_key(json, "raw");
-        json_text(json, hex);
+        json_field_text(json, "raw", hex);
         json_key(json, "decodings");
         json_begin_array(json);
         for (size_t i = 0; i < decoding_shape_count(); i++)
@@ -157,14 +152,11 @@ static void write_known(struct json_writer *json, const struct block *block, siz
 static void write_block(struct json_writer *json, const struct block *block)
 {
     json_begin_object(json);
-    json_key(json, "unit");
-    json_u64(json, block->request.unit);
-    json_key(json, "requests");
-    json_u64(json, block->request_count);
-    json_key(json, "took_ms");
-    json_double(json, (double)block->first.took_us / US_PER_MS);
-    json_key(json, "trouble");
-    json_text(json, block->first.event == MODBUS_REPLY ? NULL : block->first.trouble.text);
+    json_field_u64(json, "unit", block->request.unit);
+    json_field_u64(json, "requests", block->request_count);
+    json_field_double(json, "took_ms", (double)block->first.took_us / US_PER_MS);
+    json_field_text(json, "trouble",
+                    block->first.event == MODBUS_REPLY ? NULL : block->first.trouble.text);
     json_key(json, "registers");
     json_begin_array(json);
     for (size_t at = 0; at < block->request.count; at++)
@@ -197,14 +189,10 @@ static void print_guess(FILE *out, const struct decoding *guess, const char *lin
 static void write_guess(struct json_writer *json, const struct decoding *guess, const char *line)
 {
     json_begin_object(json);
-    json_key(json, "unit");
-    json_u64(json, guess->unit);
-    json_key(json, "address");
-    json_u64(json, guess->address);
-    json_key(json, "type");
-    json_text(json, guess->type);
-    json_key(json, "word_order");
-    json_text(json, guess->order);
+    json_field_u64(json, "unit", guess->unit);
+    json_field_u64(json, "address", guess->address);
+    json_field_text(json, "type", guess->type);
+    json_field_text(json, "word_order", guess->order);
     json_key(json, "scale");
     json_raw(json, guess->scale, strlen(guess->scale));
     json_key(json, "value");
@@ -212,12 +200,9 @@ static void write_guess(struct json_writer *json, const struct decoding *guess, 
         json_float(json, (float)guess->value);
     else
         json_double(json, guess->value);
-    json_key(json, "error");
-    json_double(json, guess->error);
-    json_key(json, "fits");
-    json_bool(json, guess->fits);
-    json_key(json, "map");
-    json_text(json, line);
+    json_field_double(json, "error", guess->error);
+    json_field_bool(json, "fits", guess->fits);
+    json_field_text(json, "map", line);
     json_end_object(json);
 }
 
@@ -246,17 +231,14 @@ static void tell_json(struct probe *probe)
     buffer_init(&text, JSON_OUT_MAX);
     json_writer_init(&json, &text);
     json_begin_object(&json);
-    json_key(&json, "url");
-    json_text(&json, probe->url);
-    json_key(&json, "function");
-    json_i64(&json, probe->function);
+    json_field_text(&json, "url", probe->url);
+    json_field_i64(&json, "function", probe->function);
     json_key(&json, "units");
     json_begin_array(&json);
     json_raw(&json, buffer_text(&probe->text), probe->text.len);
     json_end_array(&json);
     if (probe->expect) {
-        json_key(&json, "expect");
-        json_double(&json, probe->guesses.expected);
+        json_field_double(&json, "expect", probe->guesses.expected);
         json_key(&json, "guesses");
         json_begin_array(&json);
         tell_guesses(probe, &json);

@@ -1,6 +1,6 @@
 #include "service/control_socket.h"
 
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "base/sockets.h"
 
 #include <errno.h>
@@ -99,8 +99,7 @@ static void say_error(struct buffer *reply, const char *what)
     buffer_clear(reply);
     json_writer_init(&json, reply);
     json_begin_object(&json);
-    json_key(&json, "error");
-    json_text(&json, what);
+    json_field_text(&json, "error", what);
     json_end_object(&json);
 }
 
