@@ -1,8 +1,8 @@
 #include "edge/uplink.h"
 
 #include "base/buffer.h"
-#include "base/crc32c.h"
 #include "base/text.h"
+#include "edge/other_life.h"
 #include "model/receipt.h"
 #include "model/topics.h"
 
@@ -278,69 +278,17 @@ static int take_receipt_stream(struct uplink *uplink, int stream, const struct r
     return err;
 }
 
-/* Does the receipt name sequences that we never made durable? */
-static bool goes_beyond(const struct uplink *uplink, const struct receipt *receipt)
-{
-    for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        const struct receipt_stream *from = &receipt->streams[stream];
-        uint64_t max = from->also_count ? from->also[from->also_count - 1].last : from->through;
-        if (from->present && max > journal_durable(uplink->options.journal, stream))
-            return true;
-    }
-    return false;
-}
-
-/* Is the centre's newest record of a stream another than ours of that number? Then an earlier life
- * of this disk had used our numbers. What was dropped here, or is damaged, cannot tell. */
-static int find_other_life(struct uplink *uplink, int stream, const struct receipt_stream *from,
-                           bool *ret_other)
-{
-    const struct journal *journal = uplink->options.journal;
-    const struct lane *lane = &uplink->lanes[stream];
-    struct journal_frame frame;
-    struct interval gap;
-    if (from->tip < journal_first(journal, stream))
-        return 0;
-    if (!journal_spans(journal, stream, from->tip)) {
-        *ret_other = *ret_other || !intervals_contain(&lane->received, from->tip);
-        return 0;
-    }
-    journal_reader_seek(lane->backlog, from->tip);
-    int err = journal_reader_next(lane->backlog, &frame, &gap);
-    if (!err && frame.seq == from->tip)
-        *ret_other = *ret_other || crc32c(0, frame.payload, frame.len) != from->tip_sum;
-    return err == ERR_GAP ? 0 : err;
-}
-
 static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool first,
                      bool *ret_beyond)
 {
     int err = 0;
-    *ret_beyond = goes_beyond(uplink, receipt);
+    *ret_beyond = other_life_beyond(uplink->options.journal, receipt);
     for (int stream = 0; first && !err && !*ret_beyond && stream < STREAM_COUNT; stream++)
         if (receipt->streams[stream].present && receipt->streams[stream].tip)
-            err = find_other_life(uplink, stream, &receipt->streams[stream], ret_beyond);
+            err = other_life_find(uplink->options.journal, stream, &receipt->streams[stream],
+                                  uplink->lanes[stream].backlog, &uplink->lanes[stream].received,
+                                  ret_beyond);
     return err;
-}
-
-/* What the centre has of the numbers that are certain to be ours: the new epoch begins with the
- * rest. */
-static void keep_known(struct uplink *uplink, const struct receipt *receipt)
-{
-    for (int stream = 0; stream < STREAM_COUNT; stream++) {
-        const struct receipt_stream *from = &receipt->streams[stream];
-        uint64_t end = journal_trusted(uplink->options.journal, stream);
-        struct intervals set;
-        intervals_init(&set, RECEIPT_MAX_ALSO + 1);
-        int err = intervals_add(&set, 1, from->through < end ? from->through : end);
-        for (size_t i = 0; !err && i < from->also_count && from->also[i].first <= end; i++)
-            err = intervals_add(&set, from->also[i].first,
-                                from->also[i].last < end ? from->also[i].last : end);
-        if (!err)
-            /* Where it fails more is recorded anew than needed. */
-            (void)!journal_receive(uplink->options.journal, stream, &set);
-        intervals_release(&set);
-    }
 }
 
 static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
@@ -364,7 +312,7 @@ static int on_receipt(struct uplink *uplink, const void *payload, size_t len,
         err = is_beyond(uplink, &receipt, first, &beyond);
     if (!err && beyond && !uplink->beyond) {
         uplink->beyond = true;
-        keep_known(uplink, &receipt);
+        other_life_keep_known(uplink->options.journal, &receipt);
         uplink->options.port.beyond(uplink->options.port.self);
     }
     if (!err && beyond)
