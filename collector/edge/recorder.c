@@ -53,6 +53,7 @@ struct held {
     struct buffer payload;
     enum stream stream;
     uint32_t points; /* 0: none is held */
+    uint64_t unsent; /* of the points, those held back by exception */
 };
 
 struct place { /* where a point is recorded */
@@ -196,9 +197,11 @@ static int append_held(struct recorder *recorder, struct now now, struct message
     int err = append(recorder, &held->payload, held->stream, held->points, now, message);
     if (err == ERR_FULL && !commit(recorder, now, message))
         err = append(recorder, &held->payload, held->stream, held->points, now, message);
-    if (!err)
-        held->points = 0;
-    return err;
+    if (err)
+        return err;
+    count(recorder, &recorder->status.held, held->unsent);
+    held->points = 0;
+    return 0;
 }
 
 /* Writes the group's record and appends it. */
@@ -206,6 +209,7 @@ static int close_group(struct recorder *recorder, struct group *group, struct no
                        struct message *message)
 {
     uint64_t readings = record_data_readings(group->data);
+    uint64_t unsent = readings - record_data_count(group->data);
     struct held *held = &recorder->held;
     if (held->points || !readings)
         return held->points ? ERR_FULL : 0;
@@ -216,6 +220,7 @@ static int close_group(struct recorder *recorder, struct group *group, struct no
                       journal_points(recorder->options.journal) + readings);
     held->stream = group->stream;
     held->points = (uint32_t)readings;
+    held->unsent = unsent;
     return append_held(recorder, now, message);
 }
 
@@ -276,6 +281,15 @@ static int add_sample(struct recorder *recorder, const struct sample *sample, st
     return err;
 }
 
+/* The samples, and the readings that were held back before them. */
+static uint64_t readings_of(const struct sample *samples, size_t number)
+{
+    uint64_t readings = number;
+    for (size_t i = 0; i < number; i++)
+        readings += samples[i].held;
+    return readings;
+}
+
 static int take_samples(struct recorder *recorder, struct now now, struct message *message)
 {
     int err = 0;
@@ -286,7 +300,8 @@ static int take_samples(struct recorder *recorder, struct now now, struct messag
             if (batch.samples[i].point < recorder->options.point_count)
                 err = add_sample(recorder, &batch.samples[i], now, message);
         if (err)
-            count(recorder, &recorder->status.refused, batch.count - i + 1);
+            count(recorder, &recorder->status.refused,
+                  readings_of(batch.samples + i - 1, batch.count - i + 1));
         release_batch(&batch);
     }
     return err;

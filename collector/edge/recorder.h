@@ -37,6 +37,7 @@ struct recorder_options {
 /* Counts since the start, for status and complaints. */
 struct recorder_status {
     uint64_t samples; /* appended to the journal, with the readings held back before them */
+    uint64_t held;    /* of these, the ones held back (none of an epoch recorded anew) */
     uint64_t records;
     uint64_t bytes;    /* of the journal's space that they take */
     uint64_t refused;  /* samples that found the queue full, or the journal: told, not journaled */
