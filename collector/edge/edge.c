@@ -1,7 +1,6 @@
 #include "edge/edge.h"
 
 #include "base/crypto.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/notify_socket.h"
@@ -16,6 +15,8 @@
 #include "edge/poller.h"
 #include "edge/recorder.h"
 #include "edge/signal_points.h"
+#include "edge/stats.h"
+#include "edge/troubles.h"
 #include "edge/uplink.h"
 #include "model/topics.h"
 #include "net/mqtt.h"
@@ -69,13 +70,10 @@ struct edge {
     _Atomic(struct worker *) uplink_worker; /* started after the recorder's, which wakes it */
     char boot[33], instance[33];
     atomic_int epoch_wish;
-    atomic_bool settle_wish; /* a connection was made, and what that needed is over */
-    struct complaint link_complaints[POLLER_DRIVERS_MAX];
-    struct complaint notice_complaints[POLLER_DRIVERS_MAX];
-    uint64_t told_notices[POLLER_DRIVERS_MAX];
-    struct complaint journal_complaint, space_complaint, refused_complaint, totals_complaint;
+    atomic_bool settle_wish;  /* a connection was made, and what that needed is over */
+    struct troubles troubles; /* the main thread's */
+    struct complaint totals_complaint;
     struct complaint broker_complaint, budget_complaint; /* the uplink's */
-    uint64_t told_lost, told_refused;
 };
 
 /* ---- the uplink's thread ---- */
@@ -88,73 +86,15 @@ static int port_publish(void *self, const char *topic, const void *payload, size
     return mqtt_publish(edge->mqtt, topic, payload, len, retained, &token);
 }
 
-static void write_link_stats(struct edge *edge, struct json_writer *json)
-{
-    json_key(json, "links");
-    json_begin_array(json);
-    for (size_t i = 0; i < poller_count(edge->poller) && i < 50; i++) {
-        struct poller_status status;
-        poller_get_status(edge->poller, i, &status);
-        json_begin_object(json);
-        json_key(json, "link");
-        json_text(json, status.name);
-        json_key(json, "up");
-        json_bool(json, status.driver.up);
-        json_key(json, "units");
-        json_u64(json, status.driver.units);
-        json_key(json, "units_down");
-        json_u64(json, status.driver.units_down);
-        json_key(json, "samples");
-        json_u64(json, status.driver.samples);
-        json_key(json, "bad");
-        json_u64(json, status.driver.bad);
-        json_key(json, "repeated");
-        json_u64(json, status.driver.repeated);
-        json_key(json, "strays");
-        json_u64(json, status.driver.strays);
-        json_key(json, "skipped");
-        json_u64(json, status.driver.skipped);
-        json_key(json, "late");
-        json_u64(json, status.driver.late);
-        json_key(json, "trouble");
-        json_text(json, status.driver.trouble.text);
-        json_end_object(json);
-    }
-    json_end_array(json);
-}
-
-static void write_uplink_stats(struct edge *edge, struct json_writer *json)
-{
-    const struct outgoing *outgoing = uplink_outgoing(edge->uplink);
-    json_key(json, "bytes_sent");
-    json_u64(json, outgoing->bytes);
-    json_key(json, "bytes_packed_away");
-    json_u64(json, outgoing->plain_bytes - outgoing->bytes);
-    json_key(json, "budget_waits");
-    json_bool(json, outgoing_waiting_us(outgoing) > 0);
-}
-
 static void port_stats(void *self, struct buffer *out)
 {
     struct edge *edge = self;
-    struct recorder_status recorder;
-    uint64_t bytes, received;
-    recorder_get_status(edge->recorder, &recorder);
-    journal_bytes(edge->journal, &bytes, &received);
-    struct json_writer json;
-    json_writer_init(&json, out);
-    json_begin_object(&json);
-    json_key(&json, "journal_bytes");
-    json_u64(&json, bytes);
-    json_key(&json, "journal_limit");
-    json_u64(&json, edge->config->journal_size);
-    json_key(&json, "samples_refused");
-    json_u64(&json, recorder.refused);
-    json_key(&json, "samples_lost");
-    json_u64(&json, recorder.lost);
-    write_uplink_stats(edge, &json);
-    write_link_stats(edge, &json);
-    json_end_object(&json);
+    struct edge_stats_sources from = {.config = edge->config,
+                                      .journal = edge->journal,
+                                      .recorder = edge->recorder,
+                                      .outgoing = uplink_outgoing(edge->uplink),
+                                      .poller = edge->poller};
+    edge_stats_write(&from, out);
 }
 
 static void port_beyond(void *self)
@@ -287,22 +227,6 @@ static int64_t control_thread(void *self, struct now now)
 
 /* ---- the main thread ---- */
 
-/* Over when half of the journal's size is free, or could be: what the centre has frees it. */
-static void tell_space(struct edge *edge, struct now now, uint64_t lost)
-{
-    uint64_t bytes, received;
-    journal_bytes(edge->journal, &bytes, &received);
-    if (lost > edge->told_lost)
-        complaint_raise(&edge->space_complaint, now.mono_us, "journal",
-                        "full: dropped the oldest segments, each named by a loss record, %llu "
-                        "samples since the start; enlarge journal.size or restore the way to the "
-                        "centre",
-                        (unsigned long long)lost);
-    else if (bytes - received <= edge->config->journal_size / 2)
-        complaint_clear(&edge->space_complaint, now.mono_us, "journal", "has room again");
-    edge->told_lost = lost;
-}
-
 static void load_totals(struct edge *edge)
 {
     struct message message = {""};
@@ -333,45 +257,6 @@ static void tell_tight_links(const struct edge *edge)
     for (size_t i = 0; i < edge->config->link_count; i++)
         if (edge_points_is_tight(edge->points, edge->config, i, &message))
             log_warn("link", "%s", message.text);
-}
-
-/* Says once what is wrong, and once when it is over. */
-static void tell_troubles(struct edge *edge, struct now now)
-{
-    for (size_t i = 0; i < poller_count(edge->poller); i++) {
-        struct poller_status status;
-        poller_get_status(edge->poller, i, &status);
-        struct complaint *complaint = &edge->link_complaints[i];
-        if (!status.driver.up)
-            complaint_raise(complaint, now.mono_us, "link", "%s is down: %s", status.name,
-                            status.driver.trouble.text);
-        else if (status.driver.units_down)
-            complaint_raise(complaint, now.mono_us, "link", "%s: %zu of %zu units are down: %s",
-                            status.name, status.driver.units_down, status.driver.units,
-                            status.driver.trouble.text);
-        else
-            complaint_clear(complaint, now.mono_us, "link", "%s is well again", status.name);
-        /* Of what only comes, and does not last, it is never said that it is over. */
-        if (status.driver.notices > edge->told_notices[i])
-            complaint_raise(&edge->notice_complaints[i], now.mono_us, "link", "%s: %s", status.name,
-                            status.driver.trouble.text);
-        edge->told_notices[i] = status.driver.notices;
-    }
-    struct recorder_status recorder;
-    recorder_get_status(edge->recorder, &recorder);
-    if (recorder.journal_error)
-        complaint_raise(&edge->journal_complaint, now.mono_us, "journal", "%s",
-                        recorder.error_text);
-    else
-        complaint_clear(&edge->journal_complaint, now.mono_us, "journal", "takes records again");
-    tell_space(edge, now, recorder.lost);
-    if (recorder.refused > edge->told_refused)
-        complaint_raise(&edge->refused_complaint, now.mono_us, "recorder",
-                        "%llu samples found no room in memory and are not recorded",
-                        (unsigned long long)(recorder.refused - edge->told_refused));
-    else
-        complaint_clear(&edge->refused_complaint, now.mono_us, "recorder", "records all again");
-    edge->told_refused = recorder.refused;
 }
 
 /* Asked of the journal itself: the uplink's own status may be older than the last commit. */
@@ -552,6 +437,10 @@ static int start(struct edge *edge, struct message *message)
         err = open_poller(edge, message);
     if (err)
         return err;
+    edge->troubles = (struct troubles){.poller = edge->poller,
+                                       .recorder = edge->recorder,
+                                       .journal = edge->journal,
+                                       .journal_size = edge->config->journal_size};
     load_totals(edge);
     open_control(edge);
     edge->recorder_worker =
@@ -594,7 +483,7 @@ static void run(struct edge *edge, int signal_fd)
         struct now now = clock_read(clock_real());
         save_totals(edge, now, false);
         operator_marks_look(&edge->marks, now);
-        tell_troubles(edge, now);
+        troubles_tell(&edge->troubles, now);
         hole_keeper_save(edge->holes, now);
         notify_socket_send("WATCHDOG=1");
     }
