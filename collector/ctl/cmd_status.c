@@ -85,10 +85,11 @@ static void print_edge(FILE *out, const struct json *edge)
     print_uplink(out, json_member(edge, "uplink"));
     print_journal(out, json_member(edge, "journal"));
     fprintf(out,
-            "samples 读数    %" PRIu64 " recorded 已记录, %" PRIu64 " refused 未记录, %" PRIu64
+            "samples 读数    %" PRIu64 " recorded 已记录, of them %" PRIu64
+            " held back 例外上报未发; %" PRIu64 " refused 未记录, %" PRIu64
             " dropped for space 因空间丢弃\n",
-            number_of(samples, "recorded"), number_of(samples, "refused"),
-            number_of(samples, "lost"));
+            number_of(samples, "recorded"), number_of(samples, "held"),
+            number_of(samples, "refused"), number_of(samples, "lost"));
 }
 
 static void print_unit(FILE *out, const struct json *unit, bool link_up)

@@ -1,7 +1,7 @@
 #include "edge/control.h"
 
 #include "base/files.h"
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "base/version.h"
 #include "edge/backlog.h"
 #include "edge/outlook.h"
@@ -53,28 +53,9 @@ struct edge_control {
 
 /* ---- the edge itself ---- */
 
-static void key_text(struct json_writer *json, const char *key, const char *text)
-{
-    json_key(json, key);
-    json_text(json, text);
-}
-
-static void key_u64(struct json_writer *json, const char *key, uint64_t value)
-{
-    json_key(json, key);
-    json_u64(json, value);
-}
-
-static void key_bool(struct json_writer *json, const char *key, bool value)
-{
-    json_key(json, key);
-    json_bool(json, value);
-}
-
 static void key_ms(struct json_writer *json, const char *key, int64_t us)
 {
-    json_key(json, key);
-    json_double(json, (double)us / US_PER_MS);
+    json_field_double(json, key, (double)us / US_PER_MS);
 }
 
 /* null for 0: there is no such time. */
@@ -82,23 +63,22 @@ static void key_time(struct json_writer *json, const char *key, int64_t wall_ms)
 {
     char text[TIME_TEXT_SIZE];
     time_format_utc(wall_ms, text);
-    key_text(json, key, wall_ms ? text : NULL);
+    json_field_text(json, key, wall_ms ? text : NULL);
 }
 
 static void write_identity(const struct edge_control *self, struct now now,
                            struct json_writer *json)
 {
     const struct edge_config *config = self->options.config;
-    key_text(json, "edge", config->edge);
-    key_text(json, "site", config->site);
-    key_text(json, "centre", config->centre);
-    key_text(json, "version", chengmai_version());
-    json_key(json, "up_s");
-    json_i64(json, (now.mono_us - self->started.mono_us) / US_PER_S);
+    json_field_text(json, "edge", config->edge);
+    json_field_text(json, "site", config->site);
+    json_field_text(json, "centre", config->centre);
+    json_field_text(json, "version", chengmai_version());
+    json_field_i64(json, "up_s", (now.mono_us - self->started.mono_us) / US_PER_S);
     key_time(json, "time", now.wall_ms);
-    key_bool(json, "clock_sync", now.sync);
-    key_u64(json, "points", self->options.points->count);
-    key_u64(json, "links", config->link_count);
+    json_field_bool(json, "clock_sync", now.sync);
+    json_field_u64(json, "points", self->options.points->count);
+    json_field_u64(json, "links", config->link_count);
 }
 
 static void write_samples(const struct edge_control *self, struct json_writer *json)
@@ -107,9 +87,10 @@ static void write_samples(const struct edge_control *self, struct json_writer *j
     recorder_get_status(self->options.recorder, &recorder);
     json_key(json, "samples");
     json_begin_object(json);
-    key_u64(json, "recorded", recorder.samples);
-    key_u64(json, "refused", recorder.refused);
-    key_u64(json, "lost", recorder.lost);
+    json_field_u64(json, "recorded", recorder.samples);
+    json_field_u64(json, "held", recorder.held);
+    json_field_u64(json, "refused", recorder.refused);
+    json_field_u64(json, "lost", recorder.lost);
     json_end_object(json);
 }
 
@@ -133,17 +114,17 @@ static void write_journal(const struct edge_control *self, struct now now, struc
     double hours = outlook_hours(room, outlook_rate(&self->outlook, now.mono_us, recorder.bytes));
     json_key(json, "journal");
     json_begin_object(json);
-    key_text(json, "path", self->options.config->journal_path);
-    key_u64(json, "size", self->options.config->journal_size);
-    key_u64(json, "bytes", bytes);
-    key_u64(json, "bytes_received", received);
-    key_u64(json, "bytes_left", room);
+    json_field_text(json, "path", self->options.config->journal_path);
+    json_field_u64(json, "size", self->options.config->journal_size);
+    json_field_u64(json, "bytes", bytes);
+    json_field_u64(json, "bytes_received", received);
+    json_field_u64(json, "bytes_left", room);
     json_key(json, "hours_left");
     if (hours >= 0)
         json_double(json, (double)(int64_t)(hours * 10) / 10);
     else
         json_null(json);
-    key_text(json, "error", recorder.journal_error ? recorder.error_text : NULL);
+    json_field_text(json, "error", recorder.journal_error ? recorder.error_text : NULL);
     json_end_object(json);
 }
 
@@ -156,17 +137,16 @@ static void write_uplink(struct edge_control *self, struct now now, struct json_
     int64_t lag_ms = oldest_ms ? now.wall_ms - oldest_ms : 0;
     json_key(json, "uplink");
     json_begin_object(json);
-    key_text(json, "broker", self->options.config->broker.url);
-    key_bool(json, "connected", uplink.connected);
-    key_bool(json, "centre_fresh", uplink.centre_fresh);
-    key_bool(json, "sending", uplink.sending);
-    key_u64(json, "sent", uplink.sent);
-    key_u64(json, "resets", uplink.resets);
-    key_u64(json, "refused", uplink.refused);
-    key_u64(json, "backlog", uplink.unreceived);
+    json_field_text(json, "broker", self->options.config->broker.url);
+    json_field_bool(json, "connected", uplink.connected);
+    json_field_bool(json, "centre_fresh", uplink.centre_fresh);
+    json_field_bool(json, "sending", uplink.sending);
+    json_field_u64(json, "sent", uplink.sent);
+    json_field_u64(json, "resets", uplink.resets);
+    json_field_u64(json, "refused", uplink.refused);
+    json_field_u64(json, "backlog", uplink.unreceived);
     key_time(json, "oldest", oldest_ms);
-    json_key(json, "lag_s");
-    json_double(json, lag_ms > 0 ? (double)lag_ms / MS_PER_S : 0);
+    json_field_double(json, "lag_s", lag_ms > 0 ? (double)lag_ms / MS_PER_S : 0);
     json_end_object(json);
 }
 
@@ -241,24 +221,25 @@ static void write_unit(struct json_writer *json, const struct edge_unit *unit,
                        const struct modbus_unit_stats *stats)
 {
     json_begin_object(json);
-    key_u64(json, "unit", options->unit);
-    key_text(json, "name", unit->name);
-    key_text(json, "map", register_map_version(options->map));
-    key_u64(json, "points", options->point_count);
-    key_text(json, "state", state_name(stats->state));
-    key_text(json, "cause", stats->state == MODBUS_UNIT_UP ? NULL : cause_name(stats->cause));
-    key_u64(json, "requests", stats->requests);
-    key_u64(json, "replies", stats->replies);
-    key_u64(json, "timeouts", stats->timeouts);
-    key_u64(json, "lost", stats->lost);
-    key_u64(json, "exceptions", stats->exceptions);
-    key_u64(json, "last_exception", stats->last_exception);
-    key_u64(json, "bad_replies", stats->bad_replies);
-    key_u64(json, "skipped", stats->skipped);
-    key_u64(json, "repeated", stats->repeated);
-    key_u64(json, "late", stats->late);
-    key_u64(json, "splits", stats->splits);
-    key_u64(json, "learned", stats->learned);
+    json_field_u64(json, "unit", options->unit);
+    json_field_text(json, "name", unit->name);
+    json_field_text(json, "map", register_map_version(options->map));
+    json_field_u64(json, "points", options->point_count);
+    json_field_text(json, "state", state_name(stats->state));
+    json_field_text(json, "cause",
+                    stats->state == MODBUS_UNIT_UP ? NULL : cause_name(stats->cause));
+    json_field_u64(json, "requests", stats->requests);
+    json_field_u64(json, "replies", stats->replies);
+    json_field_u64(json, "timeouts", stats->timeouts);
+    json_field_u64(json, "lost", stats->lost);
+    json_field_u64(json, "exceptions", stats->exceptions);
+    json_field_u64(json, "last_exception", stats->last_exception);
+    json_field_u64(json, "bad_replies", stats->bad_replies);
+    json_field_u64(json, "skipped", stats->skipped);
+    json_field_u64(json, "repeated", stats->repeated);
+    json_field_u64(json, "late", stats->late);
+    json_field_u64(json, "splits", stats->splits);
+    json_field_u64(json, "learned", stats->learned);
     key_ms(json, "latency_ms", stats->latency_us);
     key_ms(json, "worst_latency_ms", stats->worst_latency_us);
     json_end_object(json);
@@ -269,12 +250,12 @@ static void write_strays(struct json_writer *json, const struct modbus_link_coun
 {
     json_key(json, "strays");
     json_begin_object(json);
-    key_u64(json, "foreign", counts->foreign);
-    key_u64(json, "late", counts->late);
-    key_u64(json, "misfits", counts->misfits);
-    key_u64(json, "echoes", counts->echoes);
-    key_u64(json, "heartbeats", counts->heartbeats);
-    key_u64(json, "noise", counts->noise);
+    json_field_u64(json, "foreign", counts->foreign);
+    json_field_u64(json, "late", counts->late);
+    json_field_u64(json, "misfits", counts->misfits);
+    json_field_u64(json, "echoes", counts->echoes);
+    json_field_u64(json, "heartbeats", counts->heartbeats);
+    json_field_u64(json, "noise", counts->noise);
     json_end_object(json);
 }
 
@@ -282,20 +263,21 @@ static void write_link(struct json_writer *json, const struct edge_link *link,
                        const struct modbus_link_options *options, const struct link_look *found)
 {
     json_begin_object(json);
-    key_text(json, "link", link->name);
-    key_text(json, "url", link->url);
-    key_bool(json, "up", found->status.up);
-    key_bool(json, "connected", found->link.connected);
-    key_u64(json, "connects", found->link.connects);
-    key_u64(json, "refused", found->link.refused);
-    key_u64(json, "lost", found->link.lost);
-    key_u64(json, "polls", found->link.polls);
-    key_u64(json, "polls_late", found->link.late);
+    json_field_text(json, "link", link->name);
+    json_field_text(json, "url", link->url);
+    json_field_bool(json, "up", found->status.up);
+    json_field_bool(json, "connected", found->link.connected);
+    json_field_u64(json, "connects", found->link.connects);
+    json_field_u64(json, "refused", found->link.refused);
+    json_field_u64(json, "lost", found->link.lost);
+    json_field_u64(json, "polls", found->link.polls);
+    json_field_u64(json, "polls_late", found->link.late);
     key_ms(json, "worst_late_ms", found->link.worst_late_us);
-    key_u64(json, "samples", found->status.samples);
-    key_u64(json, "bad", found->status.bad);
+    json_field_u64(json, "samples", found->status.samples);
+    json_field_u64(json, "bad", found->status.bad);
     write_strays(json, &found->link.frames);
-    key_text(json, "trouble", found->status.trouble.text[0] ? found->status.trouble.text : NULL);
+    json_field_text(json, "trouble",
+                    found->status.trouble.text[0] ? found->status.trouble.text : NULL);
     json_key(json, "units");
     json_begin_array(json);
     for (size_t i = 0; i < found->unit_count; i++)
@@ -426,7 +408,7 @@ static int answer(void *port, unsigned client, const char *request, size_t len, 
     buffer_clear(reply);
     json_writer_init(&json, reply);
     json_begin_object(&json);
-    key_text(&json, "error", message.text);
+    json_field_text(&json, "error", message.text);
     json_end_object(&json);
     return 0;
 }
