@@ -1,6 +1,7 @@
 #include "ctl/cmd_read.h"
 
 #include "base/clock.h"
+#include "base/json_fields.h"
 #include "base/numbers.h"
 #include "ctl/daemon.h"
 #include "ctl/line.h"
@@ -71,10 +72,8 @@ static int read_through(struct daemon *daemon, const char *id, struct buffer *re
     buffer_init(&request, 1024);
     json_writer_init(&json, &request);
     json_begin_object(&json);
-    json_key(&json, "ask");
-    json_text(&json, "read");
-    json_key(&json, "point");
-    json_text(&json, id);
+    json_field_text(&json, "ask", "read");
+    json_field_text(&json, "point", id);
     json_end_object(&json);
     int err = buffer_error(&request);
     if (err)
@@ -106,6 +105,8 @@ static void print_reading(FILE *out, const struct json *reading)
             shown, daemon_text(reading, "unit"), daemon_text(reading, "quality"),
             daemon_text(reading, "cause"), daemon_text(reading, "raw"), time,
             daemon_text(reading, "address"));
+    if (json_member(reading, "note"))
+        fprintf(out, "  %s\n", daemon_text(reading, "note"));
     if (json_member(reading, "trouble"))
         fprintf(out, "  %s\n", daemon_text(reading, "trouble"));
 }
@@ -211,7 +212,8 @@ const struct ctl_command cmd_read = {
         "Reads each point once, beside the polls, and shows value, quality and cause, the words\n"
         "as they came, and where they stand. If the edge of that configuration runs, it takes\n"
         "the reading; else the instrument is asked from here. A point is SITE.UNIT.REGISTER.\n"
-        "Scale, sentinels and range are the register map's; nothing is recorded.\n"
+        "Scale, sentinels and range are the register map's; nothing is recorded. Of a running\n"
+        "total (total: running) the meter's own count is shown, and it is said so.\n"
         "\n"
         "立即读取测点一次：数值、质量、原因、原始寄存器。采集器在运行时由它读取，否则直接读仪表。\n"
         "\n"

@@ -1,5 +1,6 @@
 #include "service/reading.h"
 
+#include "base/json_fields.h"
 #include "base/numbers.h"
 
 #include <stdio.h>
@@ -41,8 +42,7 @@ static void write_place(struct json_writer *json, const struct modbus_request *r
     snprintf(text, sizeof(text), "unit %u, function %u, %s %u", (unsigned)request->unit,
              (unsigned)request->function, request->function <= 2 ? "bit" : "register",
              (unsigned)request->start);
-    json_key(json, "address");
-    json_text(json, text);
+    json_field_text(json, "address", text);
 }
 
 static void write_wire(struct json_writer *json, const struct modbus_outcome *outcome)
@@ -55,11 +55,9 @@ static void write_wire(struct json_writer *json, const struct modbus_outcome *ou
     else
         json_null(json);
     write_place(json, &outcome->request);
-    json_key(json, "took_ms");
-    json_double(json, (double)outcome->took_us / US_PER_MS);
+    json_field_double(json, "took_ms", (double)outcome->took_us / US_PER_MS);
     if (outcome->event != MODBUS_REPLY) {
-        json_key(json, "trouble");
-        json_text(json, outcome->trouble.text);
+        json_field_text(json, "trouble", outcome->trouble.text);
     }
 }
 
@@ -73,18 +71,17 @@ void reading_write(const char *point, const struct map_register *reg,
     time_format_utc(sample.t_ms, time);
     json_writer_init(&json, out);
     json_begin_object(&json);
-    json_key(&json, "point");
-    json_text(&json, point);
-    json_key(&json, "unit");
-    json_text(&json, reg->unit);
-    json_key(&json, "time");
-    json_text(&json, time);
-    json_key(&json, "quality");
-    json_text(&json, quality_name(sample.quality));
-    json_key(&json, "cause");
-    json_text(&json, cause_name(sample.cause));
+    json_field_text(&json, "point", point);
+    json_field_text(&json, "unit", reg->unit);
+    json_field_text(&json, "time", time);
+    json_field_text(&json, "quality", quality_name(sample.quality));
+    json_field_text(&json, "cause", cause_name(sample.cause));
     json_key(&json, "value");
     reading_value(&json, &sample.value);
+    if (reg->running)
+        json_field_text(
+            &json, "note",
+            "the meter's count; the edge makes the running total of it 表计读数，非累计");
     write_wire(&json, outcome);
     json_end_object(&json);
 }

@@ -5,7 +5,9 @@
  *     {"point":"leachate.effluent.cod","unit":"mg/L","time":"…Z","quality":"good","cause":"none",
  *      "value":61.8,"raw":"4277 3333","address":"unit 2, function 3, register 0","took_ms":12.4}
  *
- * and, where there is no good reading, "trouble" in words.
+ * and, where there is no good reading, "trouble" in words. A point that is the running total of a
+ * totaliser shows the count as the meter shows it, and says so in a "note": the total is a matter
+ * of all readings before.
  */
 #ifndef SERVICE_READING_H
 #define SERVICE_READING_H
