@@ -1,5 +1,6 @@
 """Readings judged at the edge, held back and sent on a metered line: real processes, and the books in the end."""
 
+import json
 import re
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import harness
 import slaves
 from county import Books
-from harness import CONFIG, tcp_link, topic, wait_until
+from harness import CONFIG, run, tcp_link, topic, wait_until
 from slaves import Slave, words
 
 # An analyser stands still, a transmitter's wire is broken, a membrane shows pressure and no flow.
@@ -130,6 +131,10 @@ def test_raw_words_travel_beside_the_values(place):
     assert set(good) == {"1234", "0007"}
 
 
+def status_samples(edge):
+    return json.loads(run("chengmai", "status", "--json", edge.config).stdout)["edge"]["samples"]
+
+
 def test_held_readings_are_counted_with_the_sample_that_follows(place):
     slave, centre, edge = hand_fed(
         place, "signals: [{points: u.a, deadband: 5, heartbeat: 1h}]\n",
@@ -142,6 +147,8 @@ def test_held_readings_are_counted_with_the_sample_that_follows(place):
     wait_until("more readings", lambda: len(centre.samples("e1", "e1.u.b")) > seen + 10)
     slave.unit(1).put(3, 0, [106])  # beyond it
     centre.wait_sample("e1", "e1.u.a", lambda s: s[2] == 106)
+    told = status_samples(edge)
+    assert 30 < told["held"] < told["recorded"] / 2
     slave.silence(1)  # another quality is always sent
     centre.wait_sample("e1", "e1.u.a", lambda s: s[3] == "bad")
     assert edge.stop() == 0

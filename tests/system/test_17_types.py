@@ -1,6 +1,7 @@
 """Packed, coded and counted registers of a slave nobody here wrote, seen by a centre made by hand; totals over a
 kill."""
 
+import json
 import struct
 
 import pytest
@@ -68,6 +69,16 @@ def test_what_means_nothing_is_bad(field):
 
 def wait_value(field, name, value, since=0):
     return field.centre.wait_sample("e1", f"s.u.{name}", lambda s: s[2] == value and s[1] >= since)
+
+
+def test_the_tool_says_that_it_shows_the_count_not_the_total(field):
+    wait_value(field, "running", (TURN - 6) / 10)
+    done = harness.run("chengmai", "read", "--json", field.edge.config, "s.u.volume", "s.u.running")
+    volume, running = map(json.loads, done.stdout.splitlines())
+    assert volume["value"] == running["value"] == (TURN - 6) / 10
+    assert "note" not in volume
+    assert "the meter's count" in running["note"]
+    assert running["note"] in harness.run("chengmai", "read", field.edge.config, "s.u.running").stdout
 
 
 def saved_turns(field):

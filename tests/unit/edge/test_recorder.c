@@ -248,6 +248,27 @@ static void a_sample_no_record_can_hold_is_counted_and_stops_no_other(void **sta
     edge_bed_release(&bed);
 }
 
+static void
+readings_that_were_held_back_are_counted_with_the_sample_that_tells_of_them(void **state)
+{
+    (void)state;
+    struct edge_bed bed;
+    edge_bed_init(&bed, 1, false);
+    edge_bed_open(&bed);
+    struct sample samples[] = {edge_bed_sample(&bed, BED_T, 1), edge_bed_sample(&bed, BED_T, 2),
+                               edge_bed_sample(&bed, BED_T, 3)};
+    samples[0].held = 4;
+    samples[1].held = 7;
+    samples[2].held = 2;
+    samples[2].t_ms = RECORD_MAX_TIME + 1; /* no record can hold it */
+    assert_int_equal(recorder_put(bed.recorder, samples, 3), 0);
+    edge_bed_flush(&bed);
+    assert_int_equal(status_of(&bed).samples, 13);
+    assert_int_equal(status_of(&bed).held, 11);
+    assert_int_equal(status_of(&bed).refused, 3);
+    edge_bed_release(&bed);
+}
+
 static void samples_that_find_the_queue_full_are_counted(void **state)
 {
     (void)state;
@@ -795,6 +816,8 @@ int main(void)
         cmocka_unit_test(a_record_counts_the_samples_of_all_streams),
         cmocka_unit_test(a_sample_of_an_unknown_place_stops_no_other),
         cmocka_unit_test(a_sample_no_record_can_hold_is_counted_and_stops_no_other),
+        cmocka_unit_test(
+            readings_that_were_held_back_are_counted_with_the_sample_that_tells_of_them),
         cmocka_unit_test(samples_that_find_the_queue_full_are_counted),
         cmocka_unit_test(losses_of_an_opening_come_before_the_births),
         cmocka_unit_test(a_full_journal_drops_trend_first_and_names_what_it_drops),
