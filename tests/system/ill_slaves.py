@@ -147,6 +147,7 @@ class Line:
     def __init__(self):
         self.manners = {}
         self.count = 0
+        self.delayed = 0  # replies that were kept back
         self.asked = {}  # count → when, in ms
         self.waiting = []  # (when, number, connection, bytes)
         self.connection = 0  # its number: a descriptor's comes again
@@ -182,6 +183,7 @@ class Line:
         head, pdu = self.framing.open(frame)
         manner = self.manners.get(pdu[0], healthy)
         for delay, data in manner(self.framing, head, pdu, reply_to(pdu, self.count)):
+            self.delayed += delay > 0
             heapq.heappush(self.waiting, (time.monotonic() + delay, self.count, self.connection, data))
 
     def _send_due(self):
