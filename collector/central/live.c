@@ -3,6 +3,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/numbers.h"
+#include "model/value_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -277,25 +278,6 @@ static void write_time(struct json_writer *json, const char *key, int64_t wall_m
     write_text(json, key, text);
 }
 
-static void write_value(struct json_writer *json, const struct value *value)
-{
-    json_key(json, "value");
-    switch (value->kind) {
-    case VALUE_NONE:
-        json_null(json);
-        break;
-    case VALUE_DOUBLE:
-        json_double(json, value->number);
-        break;
-    case VALUE_FLOAT:
-        json_float(json, (float)value->number);
-        break;
-    case VALUE_TEXT:
-        json_text(json, value->text);
-        break;
-    }
-}
-
 static void write_points(const struct live *live, struct json_writer *json)
 {
     json_key(json, "points");
@@ -327,7 +309,8 @@ static void write_values(const struct live *live, uint64_t version, struct json_
         json_begin_object(json);
         write_text(json, "point", point->info.id);
         write_time(json, "t", point->sample.t_ms);
-        write_value(json, &point->sample.value);
+        json_key(json, "value");
+        value_write_json(json, &point->sample.value);
         write_text(json, "quality", quality_name(point->sample.quality));
         write_text(json, "cause", cause_name(point->sample.cause));
         json_end_object(json);

@@ -5,6 +5,7 @@
 #include "ctl/block.h"
 #include "ctl/decodings.h"
 #include "ctl/line.h"
+#include "model/value_json.h"
 #include "service/reading.h"
 
 #include <inttypes.h>
@@ -124,7 +125,7 @@ static void write_shape(struct json_writer *json, const struct block *block, siz
         }
         begun = true;
         json_key(json, decoding_kind_name((enum decoding_kind)kind));
-        reading_value(json, &value);
+        value_write_json(json, &value);
     }
     if (begun)
         json_end_object(json);

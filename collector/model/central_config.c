@@ -80,19 +80,10 @@ static const struct config_key operator_keys[] = {
     {0},
 };
 
-static bool is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
-                    const char *of, struct config_errors *errors)
-{
-    if (node->type == YAML_LIST && node->count <= most)
-        return true;
-    yaml_complain(tree, node, errors, "expected a list of at most %zu %s", most, of);
-    return false;
-}
-
 static void read_rules(const struct yaml_tree *tree, const struct yaml_node *node,
                        struct central_config *config, struct config_errors *errors)
 {
-    if (!is_list(tree, node, CENTRAL_RULE_FILES_MAX, "files", errors))
+    if (!yaml_is_list(tree, node, CENTRAL_RULE_FILES_MAX, "files", errors))
         return;
     char folder[FILE_PATH_SIZE];
     config->rule_files = calloc(node->count + 1, sizeof(*config->rule_files));
@@ -109,7 +100,7 @@ static void read_rules(const struct yaml_tree *tree, const struct yaml_node *nod
 static void read_webhooks(const struct yaml_tree *tree, const struct yaml_node *node,
                           struct central_config *config, struct config_errors *errors)
 {
-    if (!is_list(tree, node, CENTRAL_WEBHOOKS_MAX, "webhooks", errors))
+    if (!yaml_is_list(tree, node, CENTRAL_WEBHOOKS_MAX, "webhooks", errors))
         return;
     config->webhooks = calloc(node->count + 1, sizeof(*config->webhooks));
     if (!config->webhooks)
@@ -157,7 +148,7 @@ static void read_stores(const struct yaml_tree *tree, const struct yaml_node *no
                         struct central_config *config, struct config_errors *errors)
 {
     bool embedded = false;
-    if (!is_list(tree, node, CENTRAL_STORES_MAX, "stores", errors))
+    if (!yaml_is_list(tree, node, CENTRAL_STORES_MAX, "stores", errors))
         return;
     if (!node->count)
         yaml_complain(tree, node, errors,

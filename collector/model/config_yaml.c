@@ -155,6 +155,15 @@ void yaml_complain_key(const struct yaml_tree *tree, const struct yaml_node *nod
     complain_at(tree, node->key_line, node->key_column, errors, message.text);
 }
 
+bool yaml_is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
+                  const char *of, struct config_errors *errors)
+{
+    if (node->type == YAML_LIST && node->count <= most)
+        return true;
+    yaml_complain(tree, node, errors, "expected a list of at most %zu %s", most, of);
+    return false;
+}
+
 /* ---- the tree ---- */
 
 static void *tree_alloc(struct yaml_tree *tree, size_t size)

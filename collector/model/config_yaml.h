@@ -71,4 +71,8 @@ void yaml_complain(const struct yaml_tree *tree, const struct yaml_node *node,
 void yaml_complain_key(const struct yaml_tree *tree, const struct yaml_node *node,
                        struct config_errors *errors, const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* A list of at most so many of that kind; where it is none, that is complained of. */
+bool yaml_is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
+                  const char *of, struct config_errors *errors);
+
 #endif

@@ -329,19 +329,10 @@ static void read_mark(const struct yaml_tree *tree, const struct yaml_node *node
 
 /* ---- all ---- */
 
-static bool is_list(const struct yaml_tree *tree, const struct yaml_node *node, size_t most,
-                    const char *of, struct config_errors *errors)
-{
-    if (node->type == YAML_LIST && node->count <= most)
-        return true;
-    yaml_complain(tree, node, errors, "expected a list of at most %zu %s", most, of);
-    return false;
-}
-
 static void read_signals(const struct yaml_tree *tree, const struct yaml_node *node,
                          struct signal_config *config, struct config_errors *errors)
 {
-    if (!is_list(tree, node, SIGNALS_MAX, "signals", errors))
+    if (!yaml_is_list(tree, node, SIGNALS_MAX, "signals", errors))
         return;
     config->signals = calloc(node->count + 1, sizeof(*config->signals));
     if (!config->signals)
@@ -353,7 +344,7 @@ static void read_signals(const struct yaml_tree *tree, const struct yaml_node *n
 static void read_marks(const struct yaml_tree *tree, const struct yaml_node *node,
                        struct signal_config *config, struct config_errors *errors)
 {
-    if (!is_list(tree, node, SIGNAL_MARKS_MAX, "marks", errors))
+    if (!yaml_is_list(tree, node, SIGNAL_MARKS_MAX, "marks", errors))
         return;
     config->marks = calloc(node->count + 1, sizeof(*config->marks));
     if (!config->marks)

@@ -2,6 +2,7 @@
 
 #include "base/json_fields.h"
 #include "base/numbers.h"
+#include "model/value_json.h"
 
 #include <stdio.h>
 
@@ -15,24 +16,6 @@ void reading_hex(const uint8_t *bytes, size_t len, char ret_text[READING_HEX_SIZ
         size_t part = len - i < 2 ? 1 : 2;
         print_hex(bytes + i, part, at);
         at += 2 * part;
-    }
-}
-
-void reading_value(struct json_writer *json, const struct value *value)
-{
-    switch (value->kind) {
-    case VALUE_NONE:
-        json_null(json);
-        break;
-    case VALUE_DOUBLE:
-        json_double(json, value->number);
-        break;
-    case VALUE_FLOAT:
-        json_float(json, (float)value->number);
-        break;
-    case VALUE_TEXT:
-        json_text(json, value->text);
-        break;
     }
 }
 
@@ -77,7 +60,7 @@ void reading_write(const char *point, const struct map_register *reg,
     json_field_text(&json, "quality", quality_name(sample.quality));
     json_field_text(&json, "cause", cause_name(sample.cause));
     json_key(&json, "value");
-    reading_value(&json, &sample.value);
+    value_write_json(&json, &sample.value);
     if (reg->running)
         json_field_text(
             &json, "note",

@@ -18,9 +18,6 @@
 void reading_write(const char *point, const struct map_register *reg,
                    const struct modbus_outcome *outcome, struct buffer *out);
 
-/* A value as JSON: a number, a text, null. */
-void reading_value(struct json_writer *json, const struct value *value);
-
 /* Bytes of a reply as words of four hex digits. */
 #define READING_HEX_SIZE (OUTCOME_DATA_MAX / 2 * 5 + 8)
 void reading_hex(const uint8_t *bytes, size_t len, char ret_text[READING_HEX_SIZE]);
