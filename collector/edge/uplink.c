@@ -28,6 +28,7 @@
 #define RETRY_US            (200 * (int64_t)US_PER_MS) /* after the port refused */
 #define RANGES_MAX          100000
 #define MESSAGE_LIMIT       (64 * 1024)
+#define TIP_TRIES           20 /* receipts, one each ten seconds */
 
 struct under_way {
     int stream;
@@ -58,6 +59,7 @@ struct uplink {
     int64_t centre_seen_us;
     uint64_t credit;
 
+    unsigned tip_tries; /* times that the record which the centre knows could not be read */
     int64_t receipt_wait_us;
     int64_t state_due_us;
     int64_t retry_us;
@@ -310,7 +312,9 @@ static int find_other_life(struct uplink *uplink, int stream, const struct recei
     int err = journal_reader_next(lane->backlog, &frame, &gap);
     if (!err && frame.seq == from->tip)
         *ret_other = *ret_other || crc32c(0, frame.payload, frame.len) != from->tip_sum;
-    return err == ERR_GAP ? 0 : err;
+    /* A disk that is busy is asked again; one sector that stays bad may not silence the edge. */
+    uplink->tip_tries = err == ERR_IO ? uplink->tip_tries + 1 : 0;
+    return err == ERR_GAP || uplink->tip_tries >= TIP_TRIES ? 0 : err;
 }
 
 static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool first,
@@ -338,8 +342,9 @@ static void keep_known(struct uplink *uplink, const struct receipt *receipt)
             err = intervals_add(&set, from->also[i].first,
                                 from->also[i].last < end ? from->also[i].last : end);
         if (!err)
-            /* Where it fails more is recorded anew than needed. */
-            (void)!journal_receive(uplink->options.journal, stream, &set);
+            /* The centre may hold less than it did (it was restored as well). Where it fails, what
+             * was received before is believed. */
+            (void)!journal_receive_anew(uplink->options.journal, stream, &set);
         intervals_release(&set);
     }
 }

@@ -107,8 +107,11 @@ struct journal {
 
     struct journal_meta meta;
     struct meta_file meta_file;
-    struct journal_meta old; /* of the epoch that ended … */
-    bool owes_old;           /* … while its records are not yet in this one */
+    struct journal_meta old;                 /* of the epoch that ended … */
+    bool owes_old;                           /* … while its records are not yet in this one */
+    unsigned old_tries;                      /* that ended with a disk that did not read */
+    bool heir_looked;                        /* what of them is in this one is known */
+    uint64_t old_taken[JOURNAL_MAX_STREAMS]; /* the last taken over, perhaps not durable; 0: none */
     struct meta_file old_file;
     struct buffer slot;
     bool marks_dirty;

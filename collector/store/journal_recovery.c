@@ -76,7 +76,9 @@ static int read_header(struct recovery *recovery, const char *name)
     if (err == ERR_RANGE)
         return message_set(recovery->message, ERR_INVALID,
                            "%s was written by a later version of this program", path);
-    if (err == ERR_CORRUPT ||
+    /* The disk gives others: it has been asked often enough. A file set aside keeps its bytes. */
+    bool unreadable = err == ERR_IO && recovery->marks != META_NONE;
+    if (err == ERR_CORRUPT || unreadable ||
         (!err && !memchr(journal->letters, file->header.letter, journal->stream_count))) {
         quarantine_file(recovery, name, file->size);
         return 0;
