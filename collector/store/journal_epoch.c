@@ -69,16 +69,16 @@ static void clear_old(struct journal *journal)
         (void)!write_old(journal);
 }
 
-int journal_recover_old(struct journal *journal)
+int journal_recover_old(struct journal *journal, bool has_files, struct message *message)
 {
     char path[FILE_PATH_SIZE];
     enum meta_state state;
     segment_path(journal->folder, META_OLD_FILE, path);
     int err = journal_meta_read(journal->io, path, &journal->old, &state);
-    if (err == ERR_IO) /* nothing that the present epoch needs */
-        return 0;
+    if (err && (has_files || err != ERR_IO))
+        return message_errno(message, err, "cannot read %s", path);
     if (err || state == META_NONE)
-        return err;
+        return 0;
     /* That epoch was about to end and did not, or all of it has been taken over. */
     bool ended = memcmp(journal->old.epoch, journal->meta.epoch, SEGMENT_EPOCH_BYTES) != 0;
     journal->owes_old = ended && journal->old.stream_count == journal->stream_count;

@@ -172,8 +172,10 @@ MUST_CHECK int journal_recover(struct journal *journal, struct journal_report *r
 /* journal_epoch.c */
 /* Frees what is left of earlier epochs; false when there was nothing, or it is owed. */
 bool journal_free_retired(struct journal *journal);
-/* At opening, the epoch being known: is one that ended still owed? */
-MUST_CHECK int journal_recover_old(struct journal *journal);
+/* At opening, the epoch being known: is one that ended still owed? Only where there are files of
+ * one must that be read. */
+MUST_CHECK int journal_recover_old(struct journal *journal, bool has_files,
+                                   struct message *message);
 /* Takes the place on the disk that an epoch's end will need. */
 void journal_make_old(struct journal *journal);
 /* Lists a file of an earlier epoch, by its header; there is room in the list. */
