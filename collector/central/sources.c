@@ -196,6 +196,12 @@ static int add_loss(struct source_epoch *epoch, const struct record_loss *told)
 /* A loss of a range counts it as received; its samples are the ledger's. */
 static int book_loss(struct source_epoch *epoch, const struct record_loss *loss)
 {
+    /* What the numbers stand for here is another matter: nothing is received with it. */
+    if (loss->other) {
+        int err = add_loss(epoch, loss);
+        epoch->lost_points += err ? 0 : loss->points;
+        return err;
+    }
     /* A range that was told before (an edge that restarted tells it again) is booked once. */
     if (loss->first > loss->last ||
         intervals_contain_all(&epoch->received[loss->of], loss->first, loss->last))

@@ -104,7 +104,9 @@ static int note_loss(void *self, const char *epoch, char letter, const struct jo
         return 0;
     int err = 0;
     const char *of = record.loss.epoch[0] ? record.loss.epoch : record.head.epoch;
-    if (!told_before(books, frame->origin, of, &record.loss)) {
+    if (record.loss.other) {
+        books->ledger += record.loss.points;
+    } else if (!told_before(books, frame->origin, of, &record.loss)) {
         struct told_loss *losses =
             books->loss_count < LOSSES_MAX
                 ? realloc(books->losses, (books->loss_count + 1) * sizeof(*losses))

@@ -52,7 +52,7 @@ static int name_body(struct carry *carry, const struct journal_frame *frame,
     static const struct record_was was = {.seq = 1};
     buffer_clear(&carry->payload);
     int err = record_write_again(&carry->payload, frame->payload, frame->len, &fixed, NULL, 0, &was,
-                                 NULL);
+                                 false, NULL);
     if (!err)
         err = buffer_error(&carry->payload);
     if (!err)
@@ -124,16 +124,19 @@ static struct body *find_birth(const struct carry *carry, const char *name)
 
 static int append_again(struct carry *carry, const char *payload, size_t len,
                         const struct record_head *from, const char *birth, uint32_t points,
-                        const struct record_was *was)
+                        const struct record_was *was, bool of_other)
 {
     struct record_head head = *from;
     head.seq = journal_next_seq(carry->journal, (int)from->stream);
     (void)!text_copy(head.epoch, sizeof(head.epoch), journal_epoch(carry->journal));
     buffer_clear(&carry->payload);
-    if (record_write_again(&carry->payload, payload, len, &head, birth,
-                           journal_points(carry->journal) + points, was, carry->message) ||
-        buffer_error(&carry->payload))
-        return ERR_NOT_FOUND;
+    int err =
+        record_write_again(&carry->payload, payload, len, &head, birth,
+                           journal_points(carry->journal) + points, was, of_other, carry->message);
+    if (!err)
+        err = buffer_error(&carry->payload);
+    if (err)
+        return err == ERR_NO_MEMORY ? err : ERR_NOT_FOUND;
     return carry->port->append(carry->port->self, &carry->payload, head.stream, points, carry->now,
                                carry->message);
 }
@@ -149,7 +152,7 @@ static int append_birth(struct carry *carry, struct body *body)
 {
     struct record_was was = was_there(carry, body->seq, true);
     uint64_t seq = journal_next_seq(carry->journal, STREAM_A);
-    int err = append_again(carry, body->payload, body->len, &body->head, NULL, 0, &was);
+    int err = append_again(carry, body->payload, body->len, &body->head, NULL, 0, &was, false);
     if (!err)
         err = journal_keep(carry->journal, seq);
     if (err)
@@ -164,6 +167,8 @@ static int take_record(struct carry *carry, const struct journal_frame *frame,
 {
     struct record_was was = was_there(carry, frame->seq, trusted);
     struct body *body = NULL;
+    bool of_other = record->head.kind == RECORD_LOSS &&
+                    record->loss.last > journal_old_trusted(carry->journal, (int)record->loss.of);
     int err = 0;
     if (record->head.kind == RECORD_DATA) {
         body = find_birth(carry, record->birth);
@@ -174,16 +179,16 @@ static int take_record(struct carry *carry, const struct journal_frame *frame,
     return err ? err
                : append_again(carry, frame->payload, frame->len, &record->head,
                               body ? body->present : NULL,
-                              (uint32_t)(record->sample_count + record->held), &was);
+                              (uint32_t)(record->sample_count + record->held), &was, of_other);
 }
 
 static int take(void *self, const struct journal_frame *frame, bool owed, bool trusted)
 {
     struct carry *carry = self;
     struct record record;
-    if (record_parse(frame->payload, frame->len, &record, NULL))
-        return ERR_NOT_FOUND;
-    int err = 0;
+    int err = record_parse(frame->payload, frame->len, &record, NULL);
+    if (err)
+        return err == ERR_NO_MEMORY ? err : ERR_NOT_FOUND;
     if (record.head.kind == RECORD_BIRTH)
         err = take_birth(carry, frame, &record);
     else if (owed)
@@ -212,6 +217,7 @@ static int lose(void *self, const struct journal_loss *lost)
         .from_ms = lost->from_ms,
         .to_ms = lost->to_ms,
         .points = lost->points,
+        .other = lost->other,
     };
     (void)!text_copy(head.epoch, sizeof(head.epoch), journal_epoch(journal));
     (void)!text_copy(loss.epoch, sizeof(loss.epoch), carry->epoch);
@@ -264,6 +270,34 @@ static int look_at_present(void *self, const char *epoch, char letter,
     return err == ERR_FULL ? 0 : err;
 }
 
+static int look(struct carry *carry)
+{
+    int err = journal_scan_own(carry->journal, look_at_present, carry, carry->message);
+    if (!err)
+        journal_heir_looked(carry->journal);
+    return err;
+}
+
+static void release(struct carry *carry)
+{
+    for (size_t i = 0; i < carry->body_count; i++)
+        free(carry->bodies[i].payload);
+    free(carry->bodies);
+    free(carry->births);
+    buffer_release(&carry->payload);
+}
+
+int carry_look(struct journal *journal, struct message *message)
+{
+    struct carry carry = {.journal = journal, .message = message};
+    if (!journal_old_epoch(journal, carry.epoch))
+        return 0;
+    buffer_init(&carry.payload, RECORD_MAX_BYTES);
+    int err = look(&carry);
+    release(&carry);
+    return err;
+}
+
 int carry_over(struct journal *journal, const struct carry_port *port, struct now now,
                struct carry_result *ret_result, struct message *message)
 {
@@ -272,14 +306,10 @@ int carry_over(struct journal *journal, const struct carry_port *port, struct no
     if (!journal_old_epoch(journal, carry.epoch))
         return 0;
     buffer_init(&carry.payload, RECORD_MAX_BYTES);
-    int err = journal_scan_own(journal, look_at_present, &carry, message);
+    int err = look(&carry);
     if (!err)
         err = journal_inherit(journal, &heir, message);
-    for (size_t i = 0; i < carry.body_count; i++)
-        free(carry.bodies[i].payload);
-    free(carry.bodies);
-    free(carry.births);
-    buffer_release(&carry.payload);
+    release(&carry);
     *ret_result = carry.result;
     return err == ERR_NO_MEMORY ? message_set(message, err, "recorder: out of memory") : err;
 }

@@ -32,6 +32,10 @@ struct carry_result {
     uint64_t lost; /* samples that nobody can read any more, told as losses */
 };
 
+/* Finds what an earlier run has taken over, so that none of it is given up as lost where room must
+ * be made before carry_over is called. */
+MUST_CHECK int carry_look(struct journal *journal, struct message *message);
+
 /* Takes over all that is owed; nothing to do is fine. On failure it is to be called again; the
  * result tells what was done all the same (untouched where nothing was owed). */
 MUST_CHECK int carry_over(struct journal *journal, const struct carry_port *port, struct now now,

@@ -48,7 +48,7 @@ void other_life_keep_known(struct journal *journal, const struct receipt *receip
         struct intervals set;
         intervals_init(&set, RECEIPT_MAX_ALSO + 1);
         if (!known_through(&receipt->streams[stream], journal_trusted(journal, stream), &set))
-            (void)!journal_receive(journal, stream, &set);
+            (void)!journal_receive_anew(journal, stream, &set);
         intervals_release(&set);
     }
 }

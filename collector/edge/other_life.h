@@ -25,8 +25,9 @@ MUST_CHECK int other_life_find(const struct journal *journal, int stream,
                                const struct receipt_stream *from, struct journal_reader *reader,
                                const struct intervals *received, bool *ret_other);
 
-/* Takes what the centre has of the numbers that are certain to be ours as received: the new epoch
- * begins with the rest. Where that fails more is recorded anew than needed. */
+/* Takes what the centre has of the numbers that are certain to be ours as received, and nothing
+ * else, since it may hold less than it did (it was restored as well): the new epoch begins with the
+ * rest. Where that fails, what was received before is believed. */
 void other_life_keep_known(struct journal *journal, const struct receipt *receipt);
 
 #endif

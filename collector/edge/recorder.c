@@ -145,6 +145,7 @@ static int append_loss(struct recorder *recorder, const struct journal_loss *los
         .from_ms = lost->from_ms,
         .to_ms = lost->to_ms,
         .points = lost->points,
+        .other = lost->other,
     };
     (void)!text_copy(loss.cause, sizeof(loss.cause), lost->cause);
     if (lost->old)
@@ -332,7 +333,7 @@ static int commit_and_go_on(void *self, struct now now, struct message *message)
     if (!err)
         err = take_samples(recorder, now, message);
     if (!err)
-        err = close_due(recorder, now, false, message);
+        err = close_due(recorder, now, true, message); /* `now` stands still meanwhile */
     int commit_err = commit(recorder, now, message);
     return err ? err : commit_err;
 }
@@ -414,14 +415,17 @@ int recorder_new(const struct recorder_options *options, const struct journal_re
     int err = recorder->queue ? make_groups(recorder) : ERR_NO_MEMORY;
     if (err)
         message_set(message, err, "recorder: out of memory");
-    else
+    /* Where that fails now, it is asked again before anything is taken over. */
+    if (!err && carry_look(options->journal, message) == ERR_NO_MEMORY)
+        err = ERR_NO_MEMORY;
+    if (!err)
         err = introduce(recorder, report, now, message);
     if (err) {
         recorder_free(recorder);
         return err;
     }
-    /* Told by the status, and tried again. */
-    set_status(recorder, settle_old_epoch(recorder, now, message), message);
+    /* What is owed follows with the first step: instruments are read from the start on. */
+    recorder->carry_us = now.mono_us;
     *ret_recorder = recorder;
     return 0;
 }
@@ -521,9 +525,8 @@ int recorder_new_epoch(struct recorder *recorder, struct now now, struct message
         err = journal_new_epoch(recorder->options.journal, message);
     if (err)
         return err;
-    recorder->carry_us = now.mono_us;
-    err = introduce(recorder, &nothing, now, message);
-    return err ? err : settle_old_epoch(recorder, now, message);
+    recorder->carry_us = now.mono_us; /* at the next step: new records are sent meanwhile */
+    return introduce(recorder, &nothing, now, message);
 }
 
 void recorder_get_status(struct recorder *recorder, struct recorder_status *ret_status)

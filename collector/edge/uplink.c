@@ -29,6 +29,7 @@
 #define BUDGET_LOOK_US      (1 * (int64_t)US_PER_S)    /* while something waits for the budget */
 #define RANGES_MAX          100000
 #define MESSAGE_LIMIT       (64 * 1024)
+#define TIP_TRIES           20 /* receipts, one each ten seconds */
 
 struct under_way {
     int stream;
@@ -42,7 +43,8 @@ struct lane {
     struct intervals received;
     struct intervals have;
     uint64_t live_next;
-    bool stuck; /* its disk could not be read: not asked again before the next try */
+    unsigned tip_tries; /* times that the record which the centre knows could not be read */
+    bool stuck;         /* its disk could not be read: not asked again before the next try */
 };
 
 struct uplink {
@@ -278,6 +280,17 @@ static int take_receipt_stream(struct uplink *uplink, int stream, const struct r
     return err;
 }
 
+static int look_for_other_life(struct uplink *uplink, int stream, const struct receipt_stream *from,
+                               bool *ret_other)
+{
+    struct lane *lane = &uplink->lanes[stream];
+    int err = other_life_find(uplink->options.journal, stream, from, lane->backlog, &lane->received,
+                              ret_other);
+    /* A disk that is busy is asked again; one sector that stays bad may not silence the edge. */
+    lane->tip_tries = err == ERR_IO ? lane->tip_tries + 1 : 0;
+    return lane->tip_tries >= TIP_TRIES ? 0 : err;
+}
+
 static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool first,
                      bool *ret_beyond)
 {
@@ -285,9 +298,7 @@ static int is_beyond(struct uplink *uplink, const struct receipt *receipt, bool 
     *ret_beyond = other_life_beyond(uplink->options.journal, receipt);
     for (int stream = 0; first && !err && !*ret_beyond && stream < STREAM_COUNT; stream++)
         if (receipt->streams[stream].present && receipt->streams[stream].tip)
-            err = other_life_find(uplink->options.journal, stream, &receipt->streams[stream],
-                                  uplink->lanes[stream].backlog, &uplink->lanes[stream].received,
-                                  ret_beyond);
+            err = look_for_other_life(uplink, stream, &receipt->streams[stream], ret_beyond);
     return err;
 }
 

@@ -58,6 +58,12 @@ static void put_u64(struct json_writer *writer, const char *key, uint64_t value)
     json_u64(writer, value);
 }
 
+static void put_true(struct json_writer *writer, const char *key)
+{
+    json_key(writer, key);
+    json_bool(writer, true);
+}
+
 static void put_stream(struct json_writer *writer, const char *key, enum stream stream)
 {
     char letter = stream_letter(stream);
@@ -144,6 +150,8 @@ void record_write_loss(struct buffer *out, const struct record_head *head,
     put_text(&writer, "cause", loss->cause);
     if (loss->epoch[0] != '\0')
         put_text(&writer, "of_epoch", loss->epoch);
+    if (loss->other)
+        put_true(&writer, "of_other");
     json_end_object(&writer);
 }
 
@@ -189,10 +197,8 @@ static void put_was(struct json_writer *writer, const struct record_was *was)
 {
     put_text(writer, "was_epoch", was->epoch);
     put_u64(writer, "was_seq", was->seq);
-    if (was->other) {
-        json_key(writer, "was_other");
-        json_bool(writer, true);
-    }
+    if (was->other)
+        put_true(writer, "was_other");
 }
 
 /* What is written anew; all else is copied. */
@@ -234,7 +240,7 @@ static int copy_members(struct pull *pull, struct json_writer *writer, bool *ret
 
 int record_write_again(struct buffer *out, const char *payload, size_t len,
                        const struct record_head *head, const char birth[BIRTH_SIZE], uint64_t total,
-                       const struct record_was *was, struct message *message)
+                       const struct record_was *was, bool of_other, struct message *message)
 {
     bool data = head->kind == RECORD_DATA, of_epoch = false;
     struct json_writer writer;
@@ -249,8 +255,11 @@ int record_write_again(struct buffer *out, const char *payload, size_t len,
         err = pull_end(&pull);
     if (err != 0)
         return err;
-    if (head->kind == RECORD_LOSS && !of_epoch)
+    if (head->kind == RECORD_LOSS && !of_epoch) { /* else it was told once before */
         put_text(&writer, "of_epoch", was->epoch);
+        if (of_other)
+            put_true(&writer, "of_other");
+    }
     if (data)
         put_u64(&writer, "total", total);
     json_end_object(&writer);

@@ -82,6 +82,8 @@ struct record_loss {
     uint64_t points;        /* readings that were in them, held ones counted */
     char cause[32];         /* space, restart, damage, epoch */
     char epoch[EPOCH_SIZE]; /* whose sequences they are; "": the record's own */
+    bool other;             /* other records may have borne those numbers as well: they tell nothing
+                               of what the centre has under them */
 };
 
 struct record_action {
@@ -138,11 +140,11 @@ void record_write_verdict(struct buffer *out, const struct record_head *head,
                           const struct record_verdict *verdict);
 /* A birth, data or loss once more, in another epoch: what it says stays to the byte, also what this
  * version does not know; head, birth and total (of data) are new ones, `was` is told, and the
- * sequences of a loss are said to be of the epoch `was`. ERR_INVALID or ERR_RANGE, with words, when
- * it cannot be read; `out` is appended to. */
+ * sequences of a loss are said to be of the epoch `was`, and whether others bore them (`of_other`).
+ * ERR_INVALID or ERR_RANGE, with words, when it cannot be read; `out` is appended to. */
 MUST_CHECK int record_write_again(struct buffer *out, const char *payload, size_t len,
                                   const struct record_head *head, const char birth[BIRTH_SIZE],
-                                  uint64_t total, const struct record_was *was,
+                                  uint64_t total, const struct record_was *was, bool of_other,
                                   struct message *message);
 /* start and tick: the head says it all. */
 void record_write_mark(struct buffer *out, const struct record_head *head);

@@ -423,6 +423,7 @@ static const struct field loss_fields[] = {
     {"points", field_u64, LOSS(points), .max = WHOLE_MAX},
     {"cause", field_text, TEXT_OF(struct reading, record.loss.cause), .min = 1},
     {"of_epoch", field_hex, TEXT_OF(struct reading, record.loss.epoch), .optional = true},
+    {"of_other", field_bool, LOSS(other), .optional = true},
     WAS_FIELDS,
     {.name = NULL},
 };

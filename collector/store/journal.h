@@ -81,7 +81,8 @@ struct journal_loss {
     int64_t from_ms, to_ms;
     uint64_t points;
     uint64_t segment_first; /* of a victim: which segment */
-    bool old;               /* of a victim: in the epoch that is owed (journal_old_epoch) */
+    bool old;               /* in the epoch that is owed (journal_old_epoch) … */
+    bool other;             /* … beyond what is trusted there */
     char cause[16];         /* restart: reserved, never durable · damage · space · epoch */
 };
 
@@ -210,10 +211,17 @@ MUST_CHECK int journal_new_epoch(struct journal *journal, struct message *messag
 /* The epoch that is owed; false when none is. */
 bool journal_old_epoch(const struct journal *journal, char ret_epoch[EPOCH_SIZE]);
 
+/* Up to which of its sequences no other record can have borne the number (journal_vouch). */
+uint64_t journal_old_trusted(const struct journal *journal, int stream);
+
 /* These sequences of it were taken over before (after a restart the heir finds them in its own
  * records). ERR_FULL, ERR_NO_MEMORY. */
 MUST_CHECK int journal_settle_old(struct journal *journal, int stream, uint64_t first,
                                   uint64_t last);
+
+/* The heir has said all of that there is. Before, nothing of the epoch that is owed is a victim: it
+ * would be told as lost, and stand in the present epoch as well. */
+void journal_heir_looked(struct journal *journal);
 
 /* Who takes over what is owed: all within journal_inherit. What an error stops goes on with the
  * next call where it stood. */

@@ -69,14 +69,16 @@ static void clear_old(struct journal *journal)
         (void)!write_old(journal);
 }
 
-int journal_recover_old(struct journal *journal)
+int journal_recover_old(struct journal *journal, bool has_files, struct message *message)
 {
     char path[FILE_PATH_SIZE];
     enum meta_state state;
     segment_path(journal->folder, META_OLD_FILE, path);
     int err = journal_meta_read(journal->io, path, &journal->old, &state);
+    if (err && (has_files || err != ERR_IO))
+        return message_errno(message, err, "cannot read %s", path);
     if (err || state == META_NONE)
-        return err;
+        return 0;
     /* That epoch was about to end and did not, or all of it has been taken over. */
     bool ended = memcmp(journal->old.epoch, journal->meta.epoch, SEGMENT_EPOCH_BYTES) != 0;
     journal->owes_old = ended && journal->old.stream_count == journal->stream_count;
@@ -136,9 +138,11 @@ static struct interval owed_of(const struct journal *journal, const struct retir
 /* The files of the first stream stay to the end: what the others hold refers to it. */
 size_t journal_find_old(const struct journal *journal, int stream)
 {
-    for (size_t i = 0; journal->owes_old && i < journal->retired_count; i++) {
+    bool known = journal->owes_old && journal->heir_looked;
+    for (size_t i = 0; known && i < journal->retired_count; i++) {
         const struct retired_file *file = &journal->retired[i];
-        if (file->stream <= 0)
+        /* Of what is just being taken over, part may be in the present epoch already. */
+        if (file->stream <= 0 || file->first <= journal->old_taken[file->stream])
             continue;
         if (stream && file->stream == stream)
             return i;
@@ -196,7 +200,8 @@ int journal_loss_of_old(struct journal *journal, size_t index, struct journal_lo
                                 .to_ms = file->to_ms,
                                 .segment_first = file->first,
                                 .cause = "space",
-                                .old = true};
+                                .old = true,
+                                .other = owed.last > journal_old_trusted(journal, file->stream)};
     int err = owed.first > owed.last ? 0 : count_old(journal, file, &owed, &loss.points);
     if (err && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
         return err; /* nothing is given up uncounted on a disk that fails for now */
@@ -371,7 +376,7 @@ static int begin_epoch(struct journal *journal, struct journal_meta *fresh)
         return err;
     }
     journal_take_epoch_text(journal, text);
-    journal->owes_old = true;
+    journal->owes_old = journal->heir_looked = true;
     journal->run_serial = journal->meta.next_serial;
     intervals_clear(&journal->kept);
     begin_streams(journal);
@@ -423,9 +428,20 @@ struct inheritance {
     size_t unsafe;
 };
 
+uint64_t journal_old_trusted(const struct journal *journal, int stream)
+{
+    return journal->old.streams[stream].trusted;
+}
+
 int journal_settle_old(struct journal *journal, int stream, uint64_t first, uint64_t last)
 {
     return intervals_add(&journal->old.streams[stream].received, first, last);
+}
+
+void journal_heir_looked(struct journal *journal)
+{
+    memset(journal->old_taken, 0, sizeof(journal->old_taken)); /* it found them, or they are not */
+    journal->heir_looked = true;
 }
 
 static int make_safe(struct inheritance *all)
@@ -440,6 +456,7 @@ static int make_safe(struct inheritance *all)
         /* Where the set is full, it is found in the heir's records if this process ends. */
         (void)!intervals_add_all(&journal->old.streams[s].received, &all->streams[s].taken);
         intervals_clear(&all->streams[s].taken);
+        journal->old_taken[s] = 0;
     }
     all->unsafe = 0;
     err = write_old(journal);
@@ -451,6 +468,7 @@ static int make_safe(struct inheritance *all)
 static int took(struct inheritance *all, int stream, uint64_t first, uint64_t last)
 {
     int err = intervals_add(&all->streams[stream].taken, first, last);
+    all->journal->old_taken[stream] = last;
     all->unsafe++;
     return err || all->unsafe < SAFE_EVERY ? err : make_safe(all);
 }
@@ -464,14 +482,18 @@ static int lose(struct inheritance *all, int stream, uint64_t first, uint64_t la
                                 .from_ms = at->wall_ms,
                                 .to_ms = to_ms > at->wall_ms ? to_ms : at->wall_ms,
                                 .points = points,
-                                .cause = "damage"};
+                                .cause = "damage",
+                                .old = true};
+    uint64_t trusted = journal_old_trusted(all->journal, stream);
     int err = 0;
     for (uint64_t seq = first; !err && seq <= last; seq = loss.last + 1) {
         loss.first = loss.last = seq;
         if (!is_owed(all->journal, stream, seq))
             continue;
-        while (loss.last < last && is_owed(all->journal, stream, loss.last + 1))
+        while (loss.last < last && loss.last != trusted &&
+               is_owed(all->journal, stream, loss.last + 1))
             loss.last++;
+        loss.other = loss.last > trusted;
         err = all->heir->lose(all->heir->self, &loss);
         if (!err)
             err = took(all, stream, loss.first, loss.last);
@@ -569,8 +591,10 @@ int journal_inherit(struct journal *journal, const struct journal_heir *heir,
     int err = take_over(&all);
     for (size_t s = 0; s < journal->stream_count; s++)
         intervals_release(&all.streams[s].taken);
+    journal->old_tries += err == ERR_IO;
     if (err)
         return err;
+    journal->old_tries = 0;
     journal->owes_old = false;
     (void)!journal_free_retired(journal);
     (void)!journal->io->sync_folder(journal->io->self, journal->folder);

@@ -107,8 +107,11 @@ struct journal {
 
     struct journal_meta meta;
     struct meta_file meta_file;
-    struct journal_meta old; /* of the epoch that ended … */
-    bool owes_old;           /* … while its records are not yet in this one */
+    struct journal_meta old;                 /* of the epoch that ended … */
+    bool owes_old;                           /* … while its records are not yet in this one */
+    unsigned old_tries;                      /* that ended with a disk that did not read */
+    bool heir_looked;                        /* what of them is in this one is known */
+    uint64_t old_taken[JOURNAL_MAX_STREAMS]; /* the last taken over, perhaps not durable; 0: none */
     struct meta_file old_file;
     struct buffer slot;
     bool marks_dirty;
@@ -169,8 +172,10 @@ MUST_CHECK int journal_recover(struct journal *journal, struct journal_report *r
 /* journal_epoch.c */
 /* Frees what is left of earlier epochs; false when there was nothing, or it is owed. */
 bool journal_free_retired(struct journal *journal);
-/* At opening, the epoch being known: is one that ended still owed? */
-MUST_CHECK int journal_recover_old(struct journal *journal);
+/* At opening, the epoch being known: is one that ended still owed? Only where there are files of
+ * one must that be read. */
+MUST_CHECK int journal_recover_old(struct journal *journal, bool has_files,
+                                   struct message *message);
 /* Takes the place on the disk that an epoch's end will need. */
 void journal_make_old(struct journal *journal);
 /* Lists a file of an earlier epoch, by its header; there is room in the list. */

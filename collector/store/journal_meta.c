@@ -10,6 +10,7 @@
 #define FORMAT_VERSION 2 /* 1 had no word of trust */
 #define HEAD_BYTES     64
 #define STREAM_BYTES   64
+#define STREAM_BYTES_1 56
 #define READ_TRIES     20
 
 /* Behind the magic: checksum (of all behind it), length, version. */
@@ -103,10 +104,13 @@ static int decode_ranges(const uint8_t **at, const uint8_t *end, size_t count,
     return 0;
 }
 
-static int decode_stream(const uint8_t **at, const uint8_t *end, struct journal_marks *marks)
+/* Of version 1 nothing is trusted: the next word of the receiver vouches for it. */
+static int decode_stream(const uint8_t **at, const uint8_t *end, uint32_t version,
+                         struct journal_marks *marks)
 {
     const uint8_t *bytes = *at;
-    if (end - bytes < STREAM_BYTES)
+    ptrdiff_t size = version == 1 ? STREAM_BYTES_1 : STREAM_BYTES;
+    if (end - bytes < size)
         return ERR_CORRUPT;
     marks->letter = (char)bytes[0];
     marks->reserved = get_u64(bytes + 8);
@@ -114,8 +118,8 @@ static int decode_stream(const uint8_t **at, const uint8_t *end, struct journal_
     marks->durable_points = get_u64(bytes + 24);
     marks->front = get_u64(bytes + 32);
     marks->front_points = get_u64(bytes + 40);
-    marks->trusted = get_u64(bytes + 56);
-    *at += STREAM_BYTES;
+    marks->trusted = version == 1 ? 0 : get_u64(bytes + 56);
+    *at += size;
     int err = decode_ranges(at, end, get_u32(bytes + 48), &marks->received);
     return err ? err : decode_ranges(at, end, get_u32(bytes + 52), &marks->settled);
 }
@@ -127,7 +131,8 @@ int journal_meta_decode(const uint8_t *bytes, size_t len, struct journal_meta *m
     size_t used = get_u32(bytes + 12);
     if (used < HEAD_BYTES || used > len || get_u32(bytes + 8) != crc32c(0, bytes + 12, used - 12))
         return ERR_CORRUPT;
-    if (get_u32(bytes + 16) != FORMAT_VERSION)
+    uint32_t version = get_u32(bytes + 16);
+    if (version == 0 || version > FORMAT_VERSION)
         return ERR_RANGE;
     meta->clean = bytes[20] == 1;
     meta->stream_count = bytes[21];
@@ -140,7 +145,7 @@ int journal_meta_decode(const uint8_t *bytes, size_t len, struct journal_meta *m
     const uint8_t *at = bytes + HEAD_BYTES;
     int err = 0;
     for (size_t i = 0; !err && i < meta->stream_count; i++)
-        err = decode_stream(&at, bytes + used, &meta->streams[i]);
+        err = decode_stream(&at, bytes + used, version, &meta->streams[i]);
     return err;
 }
 

@@ -251,6 +251,16 @@ static int place_files(struct recovery *recovery)
     return err;
 }
 
+/* Are there files of another epoch than the present one? */
+static bool has_earlier(const struct recovery *recovery)
+{
+    bool found = false;
+    for (size_t i = 0; i < recovery->file_count && !found; i++)
+        found = memcmp(recovery->files[i].header.epoch, recovery->journal->meta.epoch,
+                       SEGMENT_EPOCH_BYTES) != 0;
+    return found;
+}
+
 int journal_recover(struct journal *journal, struct journal_report *report, struct message *message)
 {
     struct recovery recovery = {.journal = journal, .report = report, .message = message};
@@ -260,7 +270,7 @@ int journal_recover(struct journal *journal, struct journal_report *report, stru
     if (!err)
         err = choose_epoch(&recovery);
     if (!err)
-        err = journal_recover_old(journal);
+        err = journal_recover_old(journal, has_earlier(&recovery), message);
     if (!err) {
         distrust_marks(&recovery);
         err = place_files(&recovery);

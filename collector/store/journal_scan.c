@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* So often a disk that does not read what is owed is asked again; then it is damage. */
+#define OLD_TRIES 20
+
 struct scan {
     const struct journal_io *io;
     const char *folder;
@@ -15,6 +18,7 @@ struct scan {
     int (*leave)(void *self, char letter, const char *name);
     void *self;
     const char *only; /* this epoch; NULL: all */
+    bool waits;       /* what the disk does not read now ends the scan, to be begun again */
     struct scan_file {
         char name[SEGMENT_NAME_SIZE];
         struct segment_header header;
@@ -43,7 +47,7 @@ static int note_file(void *arg, const char *name)
     int err = segment_file_header(scan->io, path, &file->header, &file->size);
     if (err == ERR_NOT_FOUND)
         return 0;
-    if (err == ERR_CORRUPT) {
+    if (err == ERR_CORRUPT || (err == ERR_IO && scan->only && !scan->waits)) {
         if (scan->damage)
             scan->damage(scan->self, name, 0, file->size);
         return 0;
@@ -135,6 +139,7 @@ static int scan_file(const struct scan *scan, const struct scan_file *file,
     cursor.end = file->size;
     cursor.seq = header->first - 1;
     cursor.points = header->points;
+    cursor.waits = scan->waits;
     print_hex(header->epoch, SEGMENT_EPOCH_BYTES, epoch);
     err = visit_frames(scan, file, limit, epoch, &cursor);
     segment_cursor_release(&cursor);
@@ -200,6 +205,7 @@ int journal_scan_epoch(const struct journal *journal, const char *epoch,
         .leave = leave,
         .self = self,
         .only = epoch,
+        .waits = leave && journal->old_tries < OLD_TRIES,
     };
     return scan_folder(&scan);
 }

@@ -149,7 +149,7 @@ static uint64_t received_bytes(const struct intervals *received, const struct se
 void journal_bytes(const struct journal *journal, uint64_t *ret_total, uint64_t *ret_received)
 {
     pthread_mutex_lock(journal->lock);
-    uint64_t received = journal->retired_bytes;
+    uint64_t received = journal->owes_old ? 0 : journal->retired_bytes;
     for (size_t s = 0; s < journal->stream_count; s++)
         for (size_t i = 0; i < journal->streams[s].count; i++)
             received += received_bytes(&journal->meta.streams[s].received,
@@ -256,8 +256,10 @@ static bool is_referred_to(const struct journal *journal, const struct segment *
         return false;
     for (size_t s = 1; s < journal->stream_count; s++)
         for (size_t i = 0; i < journal->streams[s].count; i++) {
-            uint64_t serial = journal->streams[s].segments[i].serial;
-            if (serial > segment->serial && serial < journal->run_serial)
+            const struct segment *other = &journal->streams[s].segments[i];
+            bool last = i + 1 == journal->streams[s].count;
+            uint64_t closed = last ? journal->run_serial : other[1].serial;
+            if (other->serial < journal->run_serial && closed > segment->serial)
                 return true;
         }
     return false;

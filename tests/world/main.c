@@ -14,6 +14,8 @@
 #include "tests/world/world.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,6 +199,10 @@ static int run_one(const struct settings *settings)
 
 int main(int argc, char **argv)
 {
+    /* Worlds are made and unmade by the thousand: their pages are kept. */
+    (void)!mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    (void)!mallopt(M_TRIM_THRESHOLD, INT_MAX);
+
     struct settings settings = {.from = 1, .seeds = 100, .jobs = 1};
     log_set_level(LOG_LEVEL_ERROR);
     for (int i = 1; i < argc; i++) {

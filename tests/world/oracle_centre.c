@@ -49,13 +49,15 @@ static uint64_t recorded_in(const struct oracle_edge *edge, int epoch,
 }
 
 /* A loss tells how many samples went with it: exactly, where no disk was spoiled or replaced; there
- * it may speak of samples that are told of elsewhere too. */
+ * it may speak of samples that are told of elsewhere too. Of a write that a power cut tore, what
+ * stands behind the gap tells how many samples never became durable. */
 static void check_loss_points(struct world *world, int index, int epoch,
                               const struct record_loss *loss)
 {
     const struct oracle_edge *edge = &world->oracle.edges[index];
     uint64_t count = recorded_in(edge, epoch, loss);
-    bool exact = oracle_is_plain(world, index);
+    bool torn = strcmp(loss->cause, "damage") == 0 && count == 0;
+    bool exact = oracle_is_plain(world, index) && !torn;
     if (exact ? loss->points != count : loss->points > edge->count)
         world_fail(world,
                    "%s tells that %llu samples were lost with %c %llu..%llu: there were %llu",
@@ -93,12 +95,13 @@ static void note_loss(struct world *world, int index, const struct record *recor
     }
     edge->at_centre[epoch] = true;
     if (loss->first > loss->last ||
-        intervals_contain_all(&edge->have[epoch][loss->of], loss->first, loss->last))
+        (!loss->other &&
+         intervals_contain_all(&edge->have[epoch][loss->of], loss->first, loss->last)))
         return;
     check_loss_points(world, index, epoch, loss);
     edge->lost_points[epoch] += loss->points;
     note_lost(edge, epoch, loss);
-    if (intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
+    if (!loss->other && intervals_add(&edge->have[epoch][loss->of], loss->first, loss->last))
         abort();
 }
 

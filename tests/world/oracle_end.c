@@ -39,6 +39,9 @@ static void check_drained(struct world *world)
             world_fail(world, "%s is not running at the end", edge->name);
             return;
         }
+        char epoch[EPOCH_SIZE];
+        if (journal_old_epoch(edge->journal, epoch))
+            world_fail(world, "%s still owes records of an epoch that ended", edge->name);
         uplink_get_status(edge->uplink, &status);
         uint64_t count = owed(edge);
         if (count > 8) /* the last seconds' are on their way */

@@ -191,7 +191,7 @@ static void a_birth_says_what_its_numbers_mean(void **state)
 static void other_kinds_are_written(void **state)
 {
     struct record_head head = head_of(RECORD_LOSS, STREAM_A);
-    struct record_loss loss = {STREAM_T, 5, 9, 1000, 2000, 123, "space", ""};
+    struct record_loss loss = {STREAM_T, 5, 9, 1000, 2000, 123, "space", "", false};
     struct record_action action = {"li", "operator", "ack", "n1-ch4", "line\nbreak", 7};
     struct record_verdict verdict = {"n1-ch4/1/2", "voice", "ok", 3};
     struct buffer out;

@@ -650,8 +650,9 @@ static void a_record_written_again_keeps_what_it_says_and_tells_where_it_was(voi
     assert_int_equal(record_parse_head(text, strlen(text), &head, NULL), 0);
     memcpy(head.epoch, "00000000000000000000000000000002", EPOCH_SIZE);
     head.seq = 2;
-    assert_int_equal(
-        record_write_again(&out, text, strlen(text), &head, "fedcba9876543210", 4, &was, NULL), 0);
+    assert_int_equal(record_write_again(&out, text, strlen(text), &head, "fedcba9876543210", 4,
+                                        &was, false, NULL),
+                     0);
     assert_string_equal(buffer_text(&out), expected);
     assert_int_equal(record_parse(out.data, out.len, &record, NULL), 0);
     assert_string_equal(record.was.epoch, was.epoch);
@@ -659,9 +660,9 @@ static void a_record_written_again_keeps_what_it_says_and_tells_where_it_was(voi
     assert_true(record.was.other);
     record_release(&record);
     buffer_clear(&out);
-    assert_int_equal(
-        record_write_again(&out, text, strlen(text) - 1, &head, "fedcba9876543210", 4, &was, NULL),
-        ERR_INVALID);
+    assert_int_equal(record_write_again(&out, text, strlen(text) - 1, &head, "fedcba9876543210", 4,
+                                        &was, false, NULL),
+                     ERR_INVALID);
     buffer_release(&out);
 }
 
@@ -672,7 +673,7 @@ static void a_loss_written_again_names_the_epoch_of_its_sequences(void **state)
                                .stream = STREAM_A,
                                .seq = 3,
                                .boot = "b"};
-    struct record_loss loss = {STREAM_T, 5, 9, 1000, 2000, 123, "space", ""};
+    struct record_loss loss = {STREAM_T, 5, 9, 1000, 2000, 123, "space", "", false};
     struct record_was was = {"00000000000000000000000000000001", 3, false};
     struct buffer first, again;
     struct record record;
@@ -682,18 +683,19 @@ static void a_loss_written_again_names_the_epoch_of_its_sequences(void **state)
     buffer_init(&again, RECORD_MAX_BYTES);
     record_write_loss(&first, &head, &loss);
     memcpy(head.epoch, "00000000000000000000000000000002", EPOCH_SIZE);
-    assert_int_equal(record_write_again(&again, first.data, first.len, &head, NULL, 0, &was, NULL),
-                     0);
+    assert_int_equal(
+        record_write_again(&again, first.data, first.len, &head, NULL, 0, &was, true, NULL), 0);
     assert_int_equal(record_parse(again.data, again.len, &record, NULL), 0);
     assert_string_equal(record.loss.epoch, was.epoch);
     assert_int_equal(record.loss.points, 123);
+    assert_true(record.loss.other);
 
     /* Once more: they are still of the first. */
     memcpy(head.epoch, "00000000000000000000000000000003", EPOCH_SIZE);
     memcpy(was.epoch, "00000000000000000000000000000002", EPOCH_SIZE);
     buffer_clear(&first);
-    assert_int_equal(record_write_again(&first, again.data, again.len, &head, NULL, 0, &was, NULL),
-                     0);
+    assert_int_equal(
+        record_write_again(&first, again.data, again.len, &head, NULL, 0, &was, true, NULL), 0);
     assert_int_equal(record_parse(first.data, first.len, &record, NULL), 0);
     assert_string_equal(record.loss.epoch, "00000000000000000000000000000001");
     assert_string_equal(record.was.epoch, "00000000000000000000000000000002");

@@ -528,6 +528,7 @@ static int commit_old(void *self)
 static int inherit(struct heir *heir)
 {
     struct journal_heir calls = {heir, take_old, lose_old, commit_old};
+    journal_heir_looked(heir->bed->journal);
     return journal_inherit(heir->bed->journal, &calls, &heir->bed->message);
 }
 
