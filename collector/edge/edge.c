@@ -354,7 +354,7 @@ static void tell_troubles(struct edge *edge, struct now now)
         /* Of what only comes, and does not last, it is never said that it is over. */
         if (status.driver.notices > edge->told_notices[i])
             complaint_raise(&edge->notice_complaints[i], now.mono_us, "link", "%s: %s", status.name,
-                            status.driver.trouble.text);
+                            status.driver.notice.text);
         edge->told_notices[i] = status.driver.notices;
     }
     struct recorder_status recorder;
