@@ -57,9 +57,10 @@ struct driver_status {
     uint64_t bad;      /* of those, bad */
     uint64_t repeated; /* not handed on: readings that had been told before */
     uint64_t strays;   /* frames that answered nothing: late, foreign, misfitting */
-    uint64_t notices;  /* what a person should know though all works; `trouble` tells the last */
-    uint64_t skipped;  /* slots that passed while it was busy */
-    uint64_t late;     /* polls begun more than 5 ms after their slot */
+    uint64_t notices;  /* what a person should know though all works; `notice` tells the last */
+    struct message notice;
+    uint64_t skipped;       /* slots that passed while it was busy */
+    uint64_t late;          /* polls begun more than 5 ms after their slot */
     struct message trouble; /* the last thing that went wrong, in words; stays after */
 };
 

@@ -7,10 +7,8 @@
 
 /* What must be left, in hours' worth. */
 static const double reserve_hours[BUDGET_RANKS] = {
-    [BUDGET_COMPLIANCE] = -0.25,
-    [BUDGET_TREND] = 0,
-    [BUDGET_BACKLOG] = 0.1,
-    [BUDGET_TREND_BACKLOG] = 0.2,
+    [BUDGET_SAFETY_BACKLOG] = -1, [BUDGET_COMPLIANCE] = -0.25,  [BUDGET_TREND] = 0,
+    [BUDGET_BACKLOG] = 0.1,       [BUDGET_TREND_BACKLOG] = 0.2,
 };
 
 void byte_budget_init(struct byte_budget *budget, uint64_t daily)
@@ -43,6 +41,9 @@ bool byte_budget_allows(struct byte_budget *budget, struct now now, enum budget_
 void byte_budget_spend(struct byte_budget *budget, uint64_t bytes)
 {
     budget->spent += bytes;
-    if (budget->daily)
-        budget->left -= (double)bytes;
+    if (!budget->daily)
+        return;
+    budget->left -= (double)bytes;
+    if (budget->left < -(double)budget->daily)
+        budget->left = -(double)budget->daily;
 }

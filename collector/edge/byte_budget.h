@@ -4,8 +4,10 @@
  * an outage is not followed by a bill.
  *
  * What matters more goes sooner: alarms and live safety points always, and what they cost is taken
- * off the others; compliance points may run ahead by a quarter of an hour; backlogs wait until
- * something is left over. It begins empty: a program that starts again and again spends nothing.
+ * off the others; a backlog of safety points may run ahead by an hour, compliance points by a
+ * quarter of one; other backlogs wait until something is left over. It begins empty: a program that
+ * starts again and again spends nothing. The debt is never more than the allowance: a storm of
+ * alarms holds up the others for 25 hours at most after its end.
  *
  * Plain data and pure functions of `now` (monotonic). One thread.
  */
@@ -20,16 +22,17 @@
 /* From first to last. */
 enum budget_rank {
     BUDGET_ALWAYS,
+    BUDGET_SAFETY_BACKLOG,
     BUDGET_COMPLIANCE,
     BUDGET_TREND,
-    BUDGET_BACKLOG, /* of safety and compliance points */
+    BUDGET_BACKLOG, /* of compliance points */
     BUDGET_TREND_BACKLOG,
     BUDGET_RANKS
 };
 
 struct byte_budget {
     uint64_t daily; /* bytes in any 24 h; 0: no limit, all is allowed */
-    double left;    /* may be below 0 */
+    double left;    /* may be below 0, by `daily` */
     int64_t at_us;  /* when `left` was that; 0: not begun */
     uint64_t spent; /* since the start */
 };

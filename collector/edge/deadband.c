@@ -118,6 +118,12 @@ void deadband_unsent(struct deadband *deadband, const struct sample *sample)
     reporting->held += sample->held < room ? sample->held : room;
 }
 
+void deadband_forget(struct deadband *deadband)
+{
+    for (size_t i = 0; i < deadband->count; i++)
+        deadband->list[i].any_sent = false;
+}
+
 bool deadband_take(struct deadband *deadband, struct sample *ret_sample)
 {
     while (deadband->next < deadband->count) {

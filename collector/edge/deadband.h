@@ -34,6 +34,9 @@ bool deadband_passes(struct deadband *deadband, struct now now, struct sample *s
  * would have told of those before it. */
 void deadband_unsent(struct deadband *deadband, const struct sample *sample);
 
+/* Nobody knows any more what was sent: the next of each point passes. */
+void deadband_forget(struct deadband *deadband);
+
 /* Takes out the last reading of a point that has some held back, its `held` counting those before
  * it: what is to be sent before a stop. False: there is none left. */
 bool deadband_take(struct deadband *deadband, struct sample *ret_sample);

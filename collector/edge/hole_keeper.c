@@ -21,11 +21,24 @@ void hole_keeper_close(struct hole_keeper *keeper)
     keeper->holes = NULL;
 }
 
+static void tell_full(struct hole_keeper *keeper)
+{
+    if (keeper->full_told || !learned_holes_no_room(keeper->holes))
+        return;
+    keeper->full_told = true;
+    log_warn(
+        "link",
+        "the instruments refuse more than is remembered (%d holes): the rest is learned anew at "
+        "every start; name what they refuse under 'forbidden'",
+        LEARNED_HOLES_MAX);
+}
+
 void hole_keeper_save(struct hole_keeper *keeper, struct now now)
 {
     struct message message = {""};
     if (!keeper->holes)
         return;
+    tell_full(keeper);
     if (learned_holes_save(keeper->holes, &message))
         complaint_raise(&keeper->complaint, now.mono_us, "link",
                         "what was learned of the instruments is not kept: %s", message.text);

@@ -14,13 +14,14 @@
 struct hole_keeper {
     struct learned_holes *holes; /* NULL: there is a file, and it cannot be read */
     struct complaint complaint;
+    bool full_told;
 };
 
 /* Reads the file beside the journal. */
 void hole_keeper_open(struct hole_keeper *keeper, const char *journal);
 void hole_keeper_close(struct hole_keeper *keeper);
 
-/* Writes it if there is news. */
+/* Writes it if there is news; tells once when there is no room for more. */
 void hole_keeper_save(struct hole_keeper *keeper, struct now now);
 
 #endif

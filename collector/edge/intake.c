@@ -14,6 +14,7 @@ struct intake {
     pthread_mutex_t lock; /* guards all below, and both above */
     struct sample samples[AT_ONCE];
     size_t count;
+    uint64_t gaps; /* of the recorder, when last looked at */
 };
 
 int intake_new(struct signal *signal, struct deadband *deadband, struct intake **ret_intake)
@@ -61,6 +62,14 @@ static void take(struct intake *intake, struct now now, const struct sample *sam
         hand_on(intake);
 }
 
+static void look_for_gaps(struct intake *intake)
+{
+    uint64_t gaps = recorder_gaps(intake->recorder);
+    if (gaps != intake->gaps)
+        deadband_forget(intake->deadband);
+    intake->gaps = gaps;
+}
+
 void intake_attach(struct intake *intake, struct recorder *recorder)
 {
     intake->recorder = recorder;
@@ -73,6 +82,7 @@ void intake_put(struct intake *intake, struct now now, const struct sample *samp
         return;
     }
     pthread_mutex_lock(&intake->lock);
+    look_for_gaps(intake);
     for (size_t i = 0; i < count; i++)
         take(intake, now, &samples[i]);
     hand_on(intake);
@@ -98,5 +108,9 @@ void intake_flush(struct intake *intake)
         if (++intake->count == AT_ONCE)
             hand_on(intake);
     hand_on(intake);
+    /* What the recorder had no room for is back, and there is no later reading to tell it. */
+    struct sample left;
+    while (deadband_take(intake->deadband, &left))
+        recorder_refuse(intake->recorder, 1 + (uint64_t)left.held);
     pthread_mutex_unlock(&intake->lock);
 }

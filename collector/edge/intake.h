@@ -33,7 +33,8 @@ void intake_put(struct intake *intake, struct now now, const struct sample *samp
 MUST_CHECK int intake_set_marks(struct intake *intake, const struct signal_rule *rules,
                                 size_t count);
 
-/* Hands on the last reading of each point that has some held back: once polling is over. */
+/* Hands on the last reading of each point that has some held back: once polling is over. What the
+ * recorder has no room for is counted as refused, with what was held back before it. */
 void intake_flush(struct intake *intake);
 
 #endif

@@ -71,8 +71,10 @@ struct recorder {
     int64_t carry_us;             /* when what an epoch that ended owes is tried again */
     struct held held;
     struct buffer payload; /* of births and losses */
-    pthread_mutex_t lock;  /* guards status */
+    bool refused_taken;    /* since the last step without an error */
+    pthread_mutex_t lock;  /* guards status and gaps */
     struct recorder_status status;
+    uint64_t gaps;
 };
 
 static void release_batch(void *item)
@@ -282,13 +284,14 @@ static int add_sample(struct recorder *recorder, const struct sample *sample, st
     return err;
 }
 
-/* The samples, and the readings that were held back before them. */
-static uint64_t readings_of(const struct sample *samples, size_t number)
+/* Samples that recorder_put had taken, with what was held back before them. */
+static void refuse_rest(struct recorder *recorder, const struct batch *batch, size_t from)
 {
-    uint64_t readings = number;
-    for (size_t i = 0; i < number; i++)
-        readings += samples[i].held;
-    return readings;
+    uint64_t readings = 0;
+    for (size_t i = from; i < batch->count; i++)
+        readings += 1 + (uint64_t)batch->samples[i].held;
+    recorder->refused_taken = true;
+    recorder_refuse(recorder, readings);
 }
 
 static int take_samples(struct recorder *recorder, struct now now, struct message *message)
@@ -301,8 +304,7 @@ static int take_samples(struct recorder *recorder, struct now now, struct messag
             if (batch.samples[i].point < recorder->options.point_count)
                 err = add_sample(recorder, &batch.samples[i], now, message);
         if (err)
-            count(recorder, &recorder->status.refused,
-                  readings_of(batch.samples + i - 1, batch.count - i + 1));
+            refuse_rest(recorder, &batch, i - 1);
         release_batch(&batch);
     }
     return err;
@@ -457,9 +459,22 @@ int recorder_put(struct recorder *recorder, const struct sample *samples, size_t
     }
     if (err) {
         free(batch.samples);
-        count(recorder, &recorder->status.refused, number);
+        recorder_refuse(recorder, number);
     }
     return err;
+}
+
+void recorder_refuse(struct recorder *recorder, uint64_t readings)
+{
+    count(recorder, &recorder->status.refused, readings);
+}
+
+uint64_t recorder_gaps(struct recorder *recorder)
+{
+    pthread_mutex_lock(&recorder->lock);
+    uint64_t gaps = recorder->gaps;
+    pthread_mutex_unlock(&recorder->lock);
+    return gaps;
 }
 
 int recorder_fd(struct recorder *recorder)
@@ -494,6 +509,10 @@ static int work(struct recorder *recorder, struct now now, bool all, struct mess
     }
     if (!err && recorder->carry_us <= now.mono_us)
         err = settle_old_epoch(recorder, now, message);
+    if (!err && recorder->refused_taken) {
+        recorder->refused_taken = false;
+        count(recorder, &recorder->gaps, 1);
+    }
     set_status(recorder, err, message);
     return err;
 }

@@ -40,7 +40,7 @@ struct recorder_status {
     uint64_t held;    /* of these, the ones held back (none of an epoch recorded anew) */
     uint64_t records;
     uint64_t bytes;    /* of the journal's space that they take */
-    uint64_t refused;  /* samples that found the queue full, or the journal: told, not journaled */
+    uint64_t refused;  /* readings that found the queue full, or the journal: told, not journaled */
     uint64_t lost;     /* samples dropped for space, each named by a loss record */
     int journal_error; /* of the last step: 0, ERR_FULL (nothing may be freed), ERR_IO */
     char error_text[256];
@@ -52,8 +52,16 @@ MUST_CHECK int recorder_new(const struct recorder_options *options,
                             struct recorder **ret_recorder, struct message *message);
 void recorder_free(struct recorder *recorder);
 
-/* Hands over samples (copied). ERR_FULL: counted as refused. Any thread. */
+/* Hands over samples (copied). ERR_FULL: they are counted as refused, and not what was held back
+ * before them: the caller tells that with a later one, or refuses it. Any thread. */
 MUST_CHECK int recorder_put(struct recorder *recorder, const struct sample *samples, size_t count);
+
+/* So many readings will not be handed over: counted as refused. Any thread. */
+void recorder_refuse(struct recorder *recorder, uint64_t readings);
+
+/* How often the journal took samples again after it had refused some that were handed over: what
+ * the last of a point said may not be recorded then. Any thread. */
+uint64_t recorder_gaps(struct recorder *recorder);
 
 /* Readable while samples wait: for the worker. */
 int recorder_fd(struct recorder *recorder);

@@ -269,7 +269,7 @@ static void judge_marks(struct signal *signal, const struct slot *slot, bool cro
                         struct now now, struct sample *sample)
 {
     for (int source = 0; source < SIGNAL_SOURCES; source++)
-        for (size_t i = 0; slot->rules[source] >> i; i++) {
+        for (size_t i = 0; i < signal->rule_count[source] && slot->rules[source] >> i; i++) {
             const struct rule *rule = &signal->rules[source][i];
             if ((slot->rules[source] >> i & 1) &&
                 (rule->mark.cause == CAUSE_CROSS_CHECK) == cross_checks &&

@@ -17,7 +17,7 @@ static void tell_link(struct troubles *troubles, size_t link, struct now now)
     /* Of what only comes, and does not last, it is never said that it is over. */
     if (status.driver.notices > troubles->told_notices[link])
         complaint_raise(&troubles->notices[link], now.mono_us, "link", "%s: %s", status.name,
-                        status.driver.trouble.text);
+                        status.driver.notice.text);
     troubles->told_notices[link] = status.driver.notices;
 }
 

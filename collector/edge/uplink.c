@@ -17,6 +17,9 @@
  * records are those that became durable after the last reset; they go in order by `live_next`.
  * A reset makes `have` the received set again: everything else is sent anew, which the centre's
  * deduplication makes harmless.
+ *
+ * A reset makes a backlog of what was live. Safety records of the last hour or so are sent however
+ * small the budget is all the same: marks at half an hour's distance tell where those begin.
  */
 
 #define WINDOW_DEFAULT      64
@@ -27,6 +30,7 @@
 #define RECEIPT_WAIT_MAX_US (60 * (int64_t)US_PER_S)
 #define RETRY_US            (200 * (int64_t)US_PER_MS) /* after the port refused */
 #define BUDGET_LOOK_US      (1 * (int64_t)US_PER_S)    /* while something waits for the budget */
+#define MARK_US             (1800 * (int64_t)US_PER_S)
 #define RANGES_MAX          100000
 #define MESSAGE_LIMIT       (64 * 1024)
 #define TIP_TRIES           20 /* receipts, one each ten seconds */
@@ -55,6 +59,10 @@ struct uplink {
     size_t under_way_count;
     size_t backlog_bytes;
 
+    uint64_t fresh_from; /* of stream s: an hour old at most, at the mark before the last */
+    uint64_t mark;       /* of stream s: what would have come next, at the last mark */
+    int64_t mark_us;
+
     bool connected;
     bool beyond;
     char nonce[NONCE_SIZE];         /* of the centre's present run; "" while it is away */
@@ -68,8 +76,20 @@ struct uplink {
     uint64_t sent, resets, refused;
 };
 
+static void set_mark(struct uplink *uplink, struct now now)
+{
+    int64_t since_us = now.mono_us - uplink->mark_us;
+    uint64_t next = journal_durable(uplink->options.journal, STREAM_S) + 1;
+    if (since_us < MARK_US)
+        return;
+    uplink->fresh_from = since_us < 2 * MARK_US ? uplink->mark : next;
+    uplink->mark = next;
+    uplink->mark_us = now.mono_us;
+}
+
 static int open_lanes(struct uplink *uplink)
 {
+    uplink->fresh_from = uplink->mark = journal_durable(uplink->options.journal, STREAM_S) + 1;
     for (int stream = 0; stream < STREAM_COUNT; stream++) {
         struct lane *lane = &uplink->lanes[stream];
         journal_reader_close(lane->live);
@@ -158,6 +178,7 @@ void uplink_connected(struct uplink *uplink, struct now now)
     uplink->nonce[0] = '\0';
     uplink->receipt_nonce[0] = '\0';
     uplink->retry_us = 0;
+    set_mark(uplink, now);
     /* A failed reset leaves `have` short: more is sent than needed, nothing less. */
     (void)!reset(uplink);
 }
@@ -425,10 +446,12 @@ static int send_one(struct uplink *uplink, struct now now, int stream, uint64_t 
     return 0;
 }
 
-static bool next_hole(const struct uplink *uplink, int stream, uint64_t to, uint64_t *ret_seq)
+static bool next_hole(const struct uplink *uplink, int stream, uint64_t from, uint64_t to,
+                      uint64_t *ret_seq)
 {
     struct interval hole;
-    uint64_t from = journal_first(uplink->options.journal, stream);
+    uint64_t first = journal_first(uplink->options.journal, stream);
+    from = from > first ? from : first;
     if (from > to || !intervals_next_hole(&uplink->lanes[stream].have, from, to, &hole))
         return false;
     *ret_seq = hole.first;
@@ -454,10 +477,15 @@ static bool choose_live(struct uplink *uplink, struct now now, int stream, uint6
 
 static bool choose_backlog(struct uplink *uplink, struct now now, int stream, uint64_t *ret_seq)
 {
-    enum budget_rank rank = stream == STREAM_T ? BUDGET_TREND_BACKLOG : BUDGET_BACKLOG;
-    return !uplink->lanes[stream].stuck && uplink->backlog_bytes < uplink->credit &&
-           next_hole(uplink, stream, uplink->lanes[stream].live_next - 1, ret_seq) &&
-           outgoing_allows(&uplink->outgoing, now, rank);
+    static const enum budget_rank ranks[STREAM_COUNT] = {[STREAM_S] = BUDGET_SAFETY_BACKLOG,
+                                                         [STREAM_C] = BUDGET_BACKLOG,
+                                                         [STREAM_T] = BUDGET_TREND_BACKLOG};
+    uint64_t last = uplink->lanes[stream].live_next - 1;
+    if (uplink->lanes[stream].stuck || uplink->backlog_bytes >= uplink->credit ||
+        !next_hole(uplink, stream, 1, last, ret_seq))
+        return false;
+    return outgoing_allows(&uplink->outgoing, now, ranks[stream]) ||
+           (stream == STREAM_S && next_hole(uplink, stream, uplink->fresh_from, last, ret_seq));
 }
 
 /* What goes next: stream a, then live by rank, then the backlog by rank. */
@@ -467,7 +495,7 @@ static bool choose(struct uplink *uplink, struct now now, int *ret_stream, uint6
     *ret_stream = STREAM_A;
     *ret_live = true;
     if (!uplink->lanes[STREAM_A].stuck &&
-        next_hole(uplink, STREAM_A, journal_durable(uplink->options.journal, STREAM_A), ret_seq))
+        next_hole(uplink, STREAM_A, 1, journal_durable(uplink->options.journal, STREAM_A), ret_seq))
         return true;
     for (*ret_stream = STREAM_S; *ret_stream < STREAM_COUNT; ++*ret_stream)
         if (choose_live(uplink, now, *ret_stream, ret_seq))
@@ -506,6 +534,7 @@ static int64_t earlier(int64_t a, int64_t b)
 
 int64_t uplink_step(struct uplink *uplink, struct now now)
 {
+    set_mark(uplink, now);
     if (!uplink->connected)
         return NEVER;
     if (now.mono_us >= uplink->state_due_us)

@@ -28,8 +28,9 @@ struct learned_holes {
     struct hole *list;
     size_t count;
     size_t unreadable;
+    size_t no_room;
     bool changed;
-    pthread_mutex_t lock; /* of list, count, changed */
+    pthread_mutex_t lock; /* of list, count, no_room, changed */
 };
 
 int learned_holes_path(const char *journal, char *ret_path, size_t size)
@@ -132,6 +133,14 @@ size_t learned_holes_unreadable(const struct learned_holes *holes)
     return holes->unreadable;
 }
 
+size_t learned_holes_no_room(struct learned_holes *holes)
+{
+    pthread_mutex_lock(&holes->lock);
+    size_t no_room = holes->no_room;
+    pthread_mutex_unlock(&holes->lock);
+    return no_room;
+}
+
 /* ---- knowing ---- */
 
 static bool is_of(const struct hole *hole, const char *link, int unit, const char *map)
@@ -165,7 +174,10 @@ bool learned_holes_note(struct learned_holes *holes, const char *link, int unit,
         news = !is_of(&holes->list[i], link, unit, map) || known->function != cut->function ||
                known->below != cut->below || known->from != cut->from;
     }
-    news = news && !add(holes, &hole);
+    if (news && add(holes, &hole)) {
+        holes->no_room++;
+        news = false;
+    }
     holes->changed |= news;
     pthread_mutex_unlock(&holes->lock);
     return news;

@@ -40,9 +40,13 @@ size_t learned_holes_unreadable(const struct learned_holes *holes);
 size_t learned_holes_of(struct learned_holes *holes, const char *link, int unit, const char *map,
                         struct plan_cut *ret_cuts, size_t most);
 
-/* Any thread. False where it is known, or there is no room. */
+/* Any thread. False where it is known, or there is no room, which is counted. */
 bool learned_holes_note(struct learned_holes *holes, const char *link, int unit, const char *map,
                         const struct plan_cut *cut);
+
+/* How many were noted and not kept, because there are LEARNED_HOLES_MAX or no memory. Any thread.
+ */
+size_t learned_holes_no_room(struct learned_holes *holes);
 
 /* Writes the file if anything was noted since; 0 too where there was nothing to write. After a
  * failure the next call tries again. */

@@ -301,8 +301,11 @@ static void wants(const struct driver *driver, struct driver_wants *ret_wants)
 static void status(const struct driver *driver, struct driver_status *ret_status)
 {
     const struct dial_in *self = (const struct dial_in *)driver;
-    *ret_status = (struct driver_status){
-        .up = true, .units = self->line_count, .notices = self->notices, .trouble = self->trouble};
+    *ret_status = (struct driver_status){.up = true,
+                                         .units = self->line_count,
+                                         .notices = self->notices,
+                                         .notice = self->trouble,
+                                         .trouble = self->trouble};
 }
 
 static void close_all(struct driver *driver)

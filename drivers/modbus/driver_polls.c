@@ -253,6 +253,18 @@ bool modbus_split_read(struct modbus_driver *self, size_t entry, struct now now)
     return true;
 }
 
+static void tell_full(struct modbus_driver *self, struct unit *unit)
+{
+    if (unit->full_told)
+        return;
+    unit->full_told = true;
+    self->notices++;
+    message_set(&self->notice, 0,
+                "unit %d refuses to be read across more than %d places: its reads stay in many "
+                "parts; name what it refuses under 'forbidden'",
+                unit->reads.id, REFUSALS_MAX);
+}
+
 static void conclude(struct modbus_driver *self, size_t index, struct now now)
 {
     struct unit *unit = &self->units[index];
@@ -261,8 +273,10 @@ static void conclude(struct modbus_driver *self, size_t index, struct now now)
     enum refusals_verdict verdict = refusals_conclude(unit->refusals, cuts, &count);
 
     unit->trial_over = false;
-    if (verdict == REFUSALS_FULL)
+    if (verdict == REFUSALS_FULL) {
+        tell_full(self, unit);
         return;
+    }
     if (verdict == REFUSALS_BARREN)
         unit->whole_until_us = now.mono_us + unit_back_off(&self->chance, unit->barren++);
     else

@@ -30,6 +30,7 @@ struct unit {
     bool trial_over;           /* to be concluded */
     unsigned barren;           /* trials in a row in which all was refused */
     int64_t whole_until_us;    /* no read is split before */
+    bool full_told;            /* that it refuses more than is kept */
     int64_t latency_sum_us;    /* of replies since it was last reckoned, without the wire's time */
     unsigned latency_count;
     struct modbus_unit_stats stats;
@@ -83,6 +84,8 @@ struct modbus_driver {
     uint64_t bad_count;
     uint64_t repeated;
     uint64_t skipped;
+    uint64_t notices; /* what a person should know though all works */
+    struct message notice;
     struct message trouble;
     struct driver_want want;
     size_t want_count;

@@ -86,6 +86,8 @@ static void driver_status_modbus(const struct driver *driver, struct driver_stat
                                          .repeated = self->repeated,
                                          .skipped = self->skipped,
                                          .late = self->stats.late,
+                                         .notices = self->notices,
+                                         .notice = self->notice,
                                          .trouble = self->trouble};
     struct modbus_link_counts frames;
     modbus_link_counts(self->link, &frames);

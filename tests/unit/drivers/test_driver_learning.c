@@ -1,3 +1,4 @@
+#include "drivers/modbus/refusals.h"
 #include "tests/unit/support/gateway_rig.h"
 
 #include <setjmp.h>
@@ -6,6 +7,9 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
 
 #define FIVE                                                                                   \
     "a,3,10,uint16,AB\nb,3,12,uint16,AB\nc,3,13,uint16,AB\nd,3,14,uint32,ABCD\ne,3,40,uint16," \
@@ -146,6 +150,31 @@ static void the_measured_latency_decides_what_a_request_costs(void **state)
     rig_end();
 }
 
+/* More holes than are kept: a person is told so, once, and all is read all the same. */
+static void a_unit_that_refuses_more_than_is_kept_is_told_once(void **state)
+{
+    char rows[4000] = "";
+    size_t len = 0;
+    struct driver_status status;
+
+    (void)state;
+    for (int i = 0; i < 80; i++)
+        len +=
+            (size_t)snprintf(rows + len, sizeof rows - len, "p%d,3,%d,uint16,AB\n", i, 4 * i + 1);
+    rig_begin(rows);
+    rig.hole_every = 4;
+    rig_open(1, 10000);
+    rig_run(200 * S);
+    driver_status(rig.driver, &status);
+    assert_true(status.up);
+    assert_int_equal(status.notices, 1);
+    assert_non_null(strstr(status.notice.text, "unit 1 refuses"));
+    assert_true(rig.learned_count <= REFUSALS_MAX);
+    assert_int_equal(rig_last_of(100).quality, QUALITY_GOOD);
+    assert_int_equal(rig_last_of(179).quality, QUALITY_GOOD);
+    rig_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +185,7 @@ int main(void)
         cmocka_unit_test(what_is_refused_once_is_not_believed),
         cmocka_unit_test(a_unit_that_dies_in_a_trial_is_read_whole_when_it_is_back),
         cmocka_unit_test(the_measured_latency_decides_what_a_request_costs),
+        cmocka_unit_test(a_unit_that_refuses_more_than_is_kept_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,15 +62,17 @@ static void who_matters_more_waits_less(void **state)
         uint64_t spent;
         bool allowed[BUDGET_RANKS];
     } cases[] = {
-        {0, 0, {true, true, false, false, false}}, /* it begins empty */
-        {0.01, 0, {true, true, true, false, false}},
-        {0.11, 0, {true, true, true, true, false}},
-        {0.21, 0, {true, true, true, true, true}},
-        {0, 249999, {true, true, false, false, false}},
-        {0, 250001, {true, false, false, false, false}},
-        {0, 100000000, {true, false, false, false, false}}, /* alarms go on whatever it costs */
-        {50, 1000001, {true, true, false, false, false}}, /* an hour's worth is all that is kept */
-        {50, 999999, {true, true, true, false, false}},
+        {0, 0, {true, true, true, false, false, false}}, /* it begins empty */
+        {0.01, 0, {true, true, true, true, false, false}},
+        {0.11, 0, {true, true, true, true, true, false}},
+        {0.21, 0, {true, true, true, true, true, true}},
+        {0, 249999, {true, true, true, false, false, false}},
+        {0, 250001, {true, true, false, false, false, false}},
+        {0, 999999, {true, true, false, false, false, false}},
+        {0, 1000001, {true, false, false, false, false, false}},
+        {0, 100000000, {true, false, false, false, false, false}}, /* alarms, whatever it costs */
+        {50, 1000001, {true, true, true, false, false, false}},    /* an hour's worth is kept */
+        {50, 999999, {true, true, true, true, false, false}},
     };
 
     (void)state;
@@ -99,6 +101,21 @@ static void what_alarms_cost_is_paid_back_by_the_others(void **state)
     assert_true(byte_budget_allows(&budget, at(3 * HOUR + 1), BUDGET_TREND));
 }
 
+/* However much it was, it is paid back in the time that the allowance takes to accrue. */
+static void a_storm_of_alarms_is_forgiven_beyond_a_days_allowance(void **state)
+{
+    struct byte_budget budget;
+
+    (void)state;
+    byte_budget_init(&budget, DAILY);
+    (void)byte_budget_allows(&budget, at(0), BUDGET_ALWAYS);
+    for (int i = 0; i < 100; i++)
+        byte_budget_spend(&budget, DAILY);
+    assert_int_equal(budget.spent, UINT64_C(100) * DAILY);
+    assert_false(byte_budget_allows(&budget, at(25 * HOUR), BUDGET_TREND));
+    assert_true(byte_budget_allows(&budget, at(25 * HOUR + 1), BUDGET_TREND));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -106,6 +123,7 @@ int main(void)
         cmocka_unit_test(the_greedy_get_the_allowance_and_no_more),
         cmocka_unit_test(who_matters_more_waits_less),
         cmocka_unit_test(what_alarms_cost_is_paid_back_by_the_others),
+        cmocka_unit_test(a_storm_of_alarms_is_forgiven_beyond_a_days_allowance),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

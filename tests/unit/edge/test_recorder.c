@@ -289,6 +289,36 @@ static void samples_that_find_the_queue_full_are_counted(void **state)
 
 /* ---- after a crash ---- */
 
+/* A sample that the journal refuses takes with it what was held back before it. Steps that take
+ * much at once, and no time, so that a record that is full meets the full journal. */
+static void readings_held_back_are_counted_with_the_sample_that_is_refused(void **state)
+{
+    enum { HELD = 9, BATCH = 500, AT_ONCE = 40 };
+    struct sample samples[BATCH];
+    uint64_t put = 0;
+    struct edge_bed bed;
+    (void)state;
+    edge_bed_init(&bed, 1, false);
+    edge_bed_open(&bed);
+    bed.disk.fail_one_in = 1;
+    bed.disk.fail_ops = 1U << SIM_WRITE | 1U << SIM_SYNC | 1U << SIM_OPEN;
+    for (size_t i = 0; i < BATCH; i++) {
+        samples[i] = edge_bed_sample(&bed, BED_T, (double)i + 1.0 / 3);
+        samples[i].held = HELD;
+    }
+    for (int round = 0; round < 1000 && !status_of(&bed).refused; round++) {
+        for (int i = 0; i < AT_ONCE; i++, put += (uint64_t)BATCH * (1 + HELD))
+            assert_int_equal(recorder_put(bed.recorder, samples, BATCH), 0);
+        edge_bed_step(&bed, 0);
+    }
+    assert_true(status_of(&bed).refused > 0);
+    bed.disk.fail_one_in = 0;
+    edge_bed_step(&bed, 2000 * MS);
+    edge_bed_flush(&bed);
+    assert_int_equal(status_of(&bed).samples + status_of(&bed).refused, put);
+    edge_bed_release(&bed);
+}
+
 static void losses_of_an_opening_come_before_the_births(void **state)
 {
     (void)state;
@@ -830,6 +860,7 @@ int main(void)
         cmocka_unit_test(
             readings_that_were_held_back_are_counted_with_the_sample_that_tells_of_them),
         cmocka_unit_test(samples_that_find_the_queue_full_are_counted),
+        cmocka_unit_test(readings_held_back_are_counted_with_the_sample_that_is_refused),
         cmocka_unit_test(losses_of_an_opening_come_before_the_births),
         cmocka_unit_test(a_full_journal_drops_trend_first_and_names_what_it_drops),
         cmocka_unit_test(where_no_trend_is_left_compliance_goes_then_safety_never_births),

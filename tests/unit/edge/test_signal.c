@@ -465,6 +465,32 @@ static void operators_marks_come_and_go(void **state)
     signal_free(bed.signal);
 }
 
+/* As many marks as there may be: the last one doubts, of either source. */
+static void the_last_of_all_marks_doubts_too(void **state)
+{
+    uint32_t points[] = {DP};
+    static struct signal_rule rules[SIGNAL_MARKS_MAX];
+    struct bed bed;
+
+    (void)state;
+    for (size_t i = 0; i < SIGNAL_MARKS_MAX; i++)
+        rules[i] = (struct signal_rule){.mark = {.cause = CAUSE_MAINTENANCE,
+                                                 .quality = QUALITY_UNCERTAIN,
+                                                 .from_ms = MORNING + (int64_t)i,
+                                                 .to_ms = MORNING + (int64_t)i + 1},
+                                        .points = points,
+                                        .point_count = 1};
+    for (int source = 0; source < SIGNAL_SOURCES; source++) {
+        bed_init(&bed);
+        assert_int_equal(
+            signal_set_marks(bed.signal, (enum signal_source)source, rules, SIGNAL_MARKS_MAX), 0);
+        for (int i = 0; i < SIGNAL_MARKS_MAX; i++, advance(&bed, 1))
+            expect(&bed, DP, 1, QUALITY_UNCERTAIN, CAUSE_MAINTENANCE);
+        good(&bed, DP, 1);
+        signal_free(bed.signal);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_coil_marks_maintenance),
         cmocka_unit_test(hours_and_dates_mark),
         cmocka_unit_test(operators_marks_come_and_go),
+        cmocka_unit_test(the_last_of_all_marks_doubts_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

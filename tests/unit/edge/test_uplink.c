@@ -809,6 +809,55 @@ static void a_budget_that_does_not_suffice_is_told(void **state)
     end(&link);
 }
 
+/* Safety records that were live when a receipt failed to come do not starve behind a debt; what was
+ * a backlog for more than an hour, or of an earlier run, does not go whatever it costs. */
+static void young_safety_records_are_sent_anew_in_debt(void **state)
+{
+    struct link link;
+
+    (void)state;
+    begin(&link, 0, false);
+    record(&link, BED_S);
+    reopen(&link, false, 25 * 900); /* an hour's worth is less than the births take */
+    go(&link);
+    for (int i = 0; i < 20; i++)
+        record(&link, BED_S);
+    step(&link, 0);
+    give_through(&link, RUN_1, 3, 0, 0, 0);
+    assert_int_equal(times_sent(&link, STREAM_S, 21), 1);
+    step(&link, 11 * S); /* no receipt of them came */
+    assert_int_equal(status_of(&link).resets, 1);
+    for (uint64_t seq = 2; seq <= 21; seq++)
+        assert_int_equal(times_sent(&link, STREAM_S, seq), 2);
+    assert_int_equal(times_sent(&link, STREAM_S, 1), 0);
+    uplink_disconnected(link.uplink);
+    step(&link, 1801 * S);
+    step(&link, 1801 * S);
+    record(&link, BED_S);
+    go(&link);
+    step(&link, 0);
+    assert_int_equal(times_sent(&link, STREAM_S, 22), 1);
+    assert_int_equal(times_sent(&link, STREAM_S, 21), 2); /* an hour old */
+    end(&link);
+}
+
+/* A short debt holds up compliance, not what safety points have to tell. */
+static void a_backlog_of_safety_points_goes_before_compliance(void **state)
+{
+    struct link link;
+
+    (void)state;
+    begin(&link, 0, false);
+    record(&link, BED_S);
+    reopen(&link, false, UINT64_C(25) * 3600); /* a byte a second */
+    go(&link);
+    record(&link, BED_C);
+    step(&link, 0);
+    assert_int_equal(times_sent(&link, STREAM_S, 1), 1);
+    assert_int_equal(times_sent(&link, STREAM_C, 1), 0);
+    end(&link);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -836,6 +885,8 @@ int main(void)
         cmocka_unit_test(records_are_packed_for_a_centre_that_unpacks),
         cmocka_unit_test(the_budget_lets_what_matters_go_first),
         cmocka_unit_test(a_budget_that_does_not_suffice_is_told),
+        cmocka_unit_test(young_safety_records_are_sent_anew_in_debt),
+        cmocka_unit_test(a_backlog_of_safety_points_goes_before_compliance),
     };
     return cmocka_run_group_tests_name("uplink", tests, NULL, NULL);
 }

@@ -131,6 +131,25 @@ static void what_cannot_be_written_is_tried_again(void **state)
     config_file_remove(&file);
 }
 
+/* So many are kept and no more; what is not is counted, and what is known is no news. */
+static void what_there_is_no_room_for_is_counted(void **state)
+{
+    struct plan_cut cut = {.function = 3};
+    (void)state;
+    config_file_make(&file, "journal.holes", "");
+    struct learned_holes *holes = opened();
+    for (uint32_t i = 0; i < LEARNED_HOLES_MAX; i++) {
+        cut.below = cut.from = i;
+        assert_true(learned_holes_note(holes, "plc", 7, MAP, &cut));
+    }
+    assert_false(learned_holes_note(holes, "plc", 7, MAP, &cut));
+    assert_int_equal(learned_holes_no_room(holes), 0);
+    assert_false(learned_holes_note(holes, "plc", 8, MAP, &cut));
+    assert_int_equal(learned_holes_no_room(holes), 1);
+    learned_holes_free(holes);
+    config_file_remove(&file);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -138,6 +157,7 @@ int main(void)
         cmocka_unit_test(what_belongs_to_nobody_is_not_written_again),
         cmocka_unit_test(what_cannot_be_read_is_passed_over_and_counted),
         cmocka_unit_test(what_cannot_be_written_is_tried_again),
+        cmocka_unit_test(what_there_is_no_room_for_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

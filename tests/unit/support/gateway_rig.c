@@ -26,7 +26,7 @@ static void note_learned(void *self, size_t unit, const struct plan_cut *cut)
 {
     assert_ptr_equal(self, &rig);
     assert_int_equal(unit, 0);
-    assert_true(rig.learned_count < 20);
+    assert_true(rig.learned_count < sizeof rig.learned / sizeof rig.learned[0]);
     rig.learned[rig.learned_count++] = *cut;
 }
 
@@ -203,6 +203,14 @@ static bool covers(const uint8_t *frame, uint16_t address)
     return address != 0 && start <= address && address < start + count;
 }
 
+static bool is_refused(const uint8_t *frame)
+{
+    uint16_t start = (uint16_t)(frame[8] << 8 | frame[9]);
+    uint16_t every = rig.hole_every ? rig.hole_every : 1;
+    return covers(frame, rig.hole) ||
+           (rig.hole_every && covers(frame, (uint16_t)((start + every - 1) / every * every)));
+}
+
 /* Answers, in its manner; false when nothing comes of it. */
 static bool respond(uint8_t *frame)
 {
@@ -210,7 +218,7 @@ static bool respond(uint8_t *frame)
     case ANSWERS:
         if (covers(frame, rig.silent_at))
             return false;
-        if (covers(frame, rig.hole))
+        if (is_refused(frame))
             answer_exception(frame, 2);
         else
             answer_registers(frame);

@@ -39,8 +39,9 @@ struct rig {
     struct endpoint endpoint;
     int server; /* the connection that stands, or -1 */
     enum manner manners[256];
-    uint16_t hole;      /* reads over this address are refused with exception 2 (0: none) */
-    uint16_t silent_at; /* reads of this address are passed over (0: none) */
+    uint16_t hole;       /* reads over this address are refused with exception 2 (0: none) */
+    uint16_t hole_every; /* so are those over a multiple of it (0: none) */
+    uint16_t silent_at;  /* reads of this address are passed over (0: none) */
     int64_t latency;
     int64_t wall_step_ms; /* by which the wall clock was stepped */
     struct wire wire;     /* for rig_open, as the next four */
@@ -48,7 +49,7 @@ struct rig {
     bool aligned;
     const struct plan_cut *cuts;
     size_t cut_count;
-    struct plan_cut learned[20]; /* what the driver told */
+    struct plan_cut learned[64]; /* what the driver told */
     size_t learned_count;
     uint16_t shift;
     uint16_t clock_at; /* where the device's clock lies (0: nowhere) */
