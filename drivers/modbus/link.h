@@ -9,7 +9,8 @@
  *
  * After a timeout the reply may still come, and must not be taken for another's. TCP closes, so
  * that it comes to nobody. RTU cannot tell two replies of one unit apart: so the line goes on with
- * the others, and the unit that did not answer is left alone for longer than it was ever late. A
+ * the others, and the unit that did not answer is left alone for longer than it was late of late, and what may be
+ * an answer to an older request is not believed (ghosts.h). A
  * request that comes too early for its unit, or for the silence between frames, is held until
  * then: it is waiting, and has not been sent.
  */
