@@ -32,6 +32,7 @@ struct unit {
     int64_t whole_until_us;    /* no read is split before */
     int64_t latency_sum_us;    /* of replies since it was last reckoned, without the wire's time */
     unsigned latency_count;
+    bool away; /* left alone by the link: not picked until that is over */
     struct modbus_unit_stats stats;
 };
 
@@ -72,8 +73,12 @@ struct modbus_driver {
     int64_t probe_after_us; /* probes have had their share of the wire until then */
     int64_t turn_us;        /* when the turn began */
     int64_t free_us;        /* the line is not free before for what is next; NEVER: it is */
-    struct side_read side;  /* what a person asked for, beside the schedule */
-    int64_t side_us;        /* the line is not free for it before; NEVER: it waits for nothing */
+    int64_t silence_us;     /* since when it was waited for; NEVER: it is not */
+    size_t units_away;
+    int64_t back_us; /* when the first of them is back */
+    int64_t timeout_us;
+    struct side_read side; /* what a person asked for, beside the schedule */
+    int64_t side_us;       /* the line is not free for it before; NEVER: it waits for nothing */
     struct link_health health;
     bool trial_over; /* of some unit */
 

@@ -282,6 +282,11 @@ static enum modbus_event hear_tcp(struct modbus_link *link, int64_t now_us,
 
 /* ---- requests and steps ---- */
 
+int64_t modbus_link_quiet(const struct modbus_link *link, uint8_t unit)
+{
+    return link_is_rtu(link) ? link->units[unit].quiet_until_us : 0;
+}
+
 int64_t modbus_link_free(const struct modbus_link *link, uint8_t unit)
 {
     int64_t silent_us = link->heard_us + link->silence_us;
