@@ -13,7 +13,8 @@
  * comes, the reply is bad: a number is missing, and none is wrong.
  *
  * A serial adapter can hang, and a serial server too, without a word. When so many requests in a
- * row bring not a single byte, the line is opened anew.
+ * row bring not a single byte, the line is opened anew. Not so a DTU's call: only it can call
+ * again, and it may take minutes; one that is lost shows by its next call, or by the network.
  */
 #include "drivers/modbus/link_state.h"
 
@@ -157,7 +158,7 @@ static enum modbus_event give_up(struct modbus_link *link, int64_t now_us)
         return MODBUS_BAD_REPLY;
     }
     link_say_no_answer(link);
-    if (link->silent >= SILENT_LIMIT)
+    if (link->silent >= SILENT_LIMIT && !channel_is_called(link->channel))
         link_hang_up(link);
     return MODBUS_TIMEOUT;
 }

@@ -787,6 +787,27 @@ static void a_dtu_is_waited_for_told_and_then_read(void **state)
     end_dtu(&exchange);
 }
 
+/* Its units may be switched off for the night; the call is not ours to make again. */
+static void a_dtu_is_not_hung_up_for_silence(void **state)
+{
+    struct exchange exchange;
+    struct bench *bench = &exchange.bench;
+
+    (void)state;
+    begin_dtu(&exchange);
+    bench->far = call(&exchange);
+    assert_int_equal(modbus_link_connect(bench->link, bench->now_us), 0);
+    assert_int_equal(step(bench), MODBUS_CONNECTED);
+    for (int i = 0; i < 20; i++) {
+        bench->now_us += 10000 * MS;
+        assert_int_equal(modbus_link_send(bench->link, &one, bench->now_us), 0);
+        bench->now_us = modbus_link_due(bench->link);
+        assert_int_equal(step(bench), MODBUS_TIMEOUT);
+        assert_int_equal(modbus_link_state(bench->link), MODBUS_LINK_READY);
+    }
+    end_dtu(&exchange);
+}
+
 static void a_dtu_that_calls_anew_is_read_over_its_new_call(void **state)
 {
     struct exchange exchange;
@@ -839,6 +860,7 @@ int main(void)
         cmocka_unit_test(what_is_no_serial_port_is_told),
         cmocka_unit_test(a_driver_without_rs485_is_told),
         cmocka_unit_test(a_dtu_is_waited_for_told_and_then_read),
+        cmocka_unit_test(a_dtu_is_not_hung_up_for_silence),
         cmocka_unit_test(a_dtu_that_calls_anew_is_read_over_its_new_call),
     };
 
