@@ -4,7 +4,7 @@
 #define PATIENCE_US (10 * (int64_t)US_PER_S)
 
 /* A probe that took so long is followed by so many times that without one: probes have at most a
- * tenth of the wire. */
+ * tenth of the wire. A person's reads in vain likewise. */
 #define PROBE_PAUSES 9
 
 /* ---- probes ---- */
@@ -197,6 +197,8 @@ static bool waits_for_line(struct modbus_driver *self, size_t entry, int64_t now
 static bool ask_side(struct modbus_driver *self, struct now now)
 {
     self->side_us = modbus_link_free(self->link, self->side.outcome.request.unit);
+    if (self->side_us < self->side_pause_us)
+        self->side_us = self->side_pause_us;
     if (self->side_us > now.mono_us)
         return false;
     self->side_us = NEVER;
@@ -235,6 +237,7 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
         return true;
     }
     self->line_touched = true;
+    self->connect_us = now.mono_us;
     if (modbus_link_connect(self->link, now.mono_us) != 0)
         modbus_on_refused(self, now);
     return true;
@@ -243,8 +246,22 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
 void modbus_end_turn(struct modbus_driver *self, struct now now)
 {
     self->asked = SCHEDULE_NONE;
-    if (self->asked_as_probe)
-        self->probe_after_us = now.mono_us + PROBE_PAUSES * (now.mono_us - self->turn_us);
+    if (!self->asked_as_probe)
+        return;
+    self->probe_after_us = now.mono_us + PROBE_PAUSES * (now.mono_us - self->turn_us);
+    self->probe_broke = modbus_link_state(self->link) == MODBUS_LINK_CLOSED;
+}
+
+void modbus_end_connecting(struct modbus_driver *self, struct now now)
+{
+    if (self->probe_broke)
+        self->probe_after_us += (PROBE_PAUSES + 1) * (now.mono_us - self->connect_us);
+    self->probe_broke = false;
+}
+
+void modbus_end_side(struct modbus_driver *self, struct now now)
+{
+    self->side_pause_us = now.mono_us + PROBE_PAUSES * (now.mono_us - self->side.sent_us);
 }
 
 /* While the link is busy only those need a step that are down: they get bad samples meanwhile. */

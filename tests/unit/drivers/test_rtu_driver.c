@@ -36,6 +36,7 @@ struct bench {
     int listener, far;
     struct now now;
     bool silent, misfitting; /* unit 1 */
+    uint8_t absent;
     size_t good[UNITS + 1], bad[UNITS + 1];
     int64_t last_us[UNITS + 1], longest_us[UNITS + 1]; /* between two good samples */
     struct served served[SERVED_MAX];
@@ -123,7 +124,7 @@ static bool serve(struct bench *bench, int fd)
     assert_true(bench->served_count < SERVED_MAX);
     bench->served[bench->served_count++] =
         (struct served){.us = bench->now.mono_us, .unit = frame[0]};
-    if (frame[0] == 1 && bench->silent)
+    if ((frame[0] == 1 && bench->silent) || frame[0] == bench->absent)
         return false;
     if (frame[0] == 1 && bench->misfitting)
         reply[1] = 4;
@@ -232,6 +233,31 @@ static void a_persons_read_in_vain_does_not_hold_up_its_neighbour(void **state)
     end(&bench);
 }
 
+/* Asked for again and again: the line is the polls' nine times as long as it was lost. */
+static void reads_in_vain_by_a_person_are_spaced_out(void **state)
+{
+    struct modbus_request request = {.unit = 9, .function = 3, .start = 7, .count = 1};
+    struct bench bench;
+    size_t tries = 0;
+
+    (void)state;
+    begin(&bench);
+    bench.absent = 9;
+    run(&bench, 5 * S);
+    for (int64_t until_us = bench.now.mono_us + 60 * S; bench.now.mono_us < until_us;) {
+        if (modbus_driver_want(bench.driver, &request, bench.now) == 0)
+            tries++;
+        advance(&bench, bench.now.mono_us + 1);
+        run(&bench, 100 * MS);
+    }
+    size_t asked = 0;
+    for (size_t i = 0; i < bench.served_count; i++)
+        asked += bench.served[i].unit == 9;
+    assert_in_range(tries, 10, 14);
+    assert_in_range(asked, 10, 13);
+    end(&bench);
+}
+
 /* A stray byte each ms: never the silence that stands before a frame. */
 static void a_line_that_babbles_has_samples_all_the_same(void **state)
 {
@@ -261,6 +287,7 @@ int main(void)
         cmocka_unit_test(who_did_not_answer_is_left_alone_and_its_neighbour_is_not),
         cmocka_unit_test(who_answers_wrongly_does_not_hold_up_its_neighbour),
         cmocka_unit_test(a_persons_read_in_vain_does_not_hold_up_its_neighbour),
+        cmocka_unit_test(reads_in_vain_by_a_person_are_spaced_out),
         cmocka_unit_test(a_line_that_babbles_has_samples_all_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
