@@ -426,6 +426,30 @@ static void two_places_may_hold_the_same(void **state)
     end(&bench);
 }
 
+/* And forgotten by halves, where hundreds of replies come in time. */
+static void a_unit_that_is_prompt_again_is_waited_for_less(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    ask(&bench, &two, two_asked);
+    bench.now_us += TIMEOUT_US;
+    assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+    bench.now_us += 3500 * MS;
+    assert_int_equal(serve_sealed(&bench, "0703040bad0bad"), MODBUS_NOTHING);
+    bench.now_us += 4000 * MS;
+    for (int i = 0; i < 200; i++) {
+        ask(&bench, &two, two_asked);
+        assert_int_equal(serve_sealed(&bench, "07030411112222"), MODBUS_REPLY);
+    }
+    ask(&bench, &two, two_asked);
+    bench.now_us += TIMEOUT_US;
+    assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+    assert_int_equal(modbus_link_free(bench.link, 7), bench.now_us + 4000 * MS);
+    end(&bench);
+}
+
 static void what_does_not_fit_is_passed_over_and_then_bad(void **state)
 {
     struct bench bench;
@@ -845,6 +869,7 @@ int main(void)
         cmocka_unit_test(a_frame_that_may_be_a_ghost_is_a_bad_reply),
         cmocka_unit_test(a_reply_said_twice_is_passed_over_for_the_next),
         cmocka_unit_test(two_places_may_hold_the_same),
+        cmocka_unit_test(a_unit_that_is_prompt_again_is_waited_for_less),
         cmocka_unit_test(what_does_not_fit_is_passed_over_and_then_bad),
         cmocka_unit_test(what_comes_unasked_is_counted_and_goes),
         cmocka_unit_test(a_babbling_line_neither_grows_nor_hides_the_reply),
