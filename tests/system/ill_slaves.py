@@ -134,13 +134,13 @@ def garbage(_framing, _head, _pdu, _reply):
 
 
 def late_by(lateness, chance, random):
-    """Some replies come so many seconds late (drawn anew each time), and in the order they were asked for."""
+    """Some replies come so many seconds late (drawn anew each time), but in the order they were asked for."""
     last = 0
 
     def late(framing, head, _pdu, reply):
         nonlocal last
         now = time.monotonic()
-        last = max(last, now + (lateness() if random.random() < chance else 0))
+        last = max(last + 0.002, now + (lateness() if random.random() < chance else 0))
         return [(last - now, framing.seal(head, reply))]
     return late
 
