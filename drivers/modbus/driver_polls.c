@@ -137,6 +137,10 @@ static enum cause unserved(const struct modbus_driver *self, size_t entry, int64
 
     if (health->state == MODBUS_UNIT_DOWN)
         return health->cause;
+    /* Left alone for its whole slot: silence is never good news. */
+    if (modbus_link_quiet(self->link, self->units[poll->unit].reads.id) >=
+        poll_schedule_deadline(self->schedule, entry))
+        return CAUSE_COMM_TIMEOUT;
     return poll->mute_us > now_us ? CAUSE_COMM_TIMEOUT : CAUSE_NONE;
 }
 

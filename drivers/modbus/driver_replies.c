@@ -78,6 +78,7 @@ void modbus_on_lost(struct modbus_driver *self, enum cause cause, struct now now
 void modbus_on_refused(struct modbus_driver *self, struct now now)
 {
     self->stats.refused++;
+    modbus_end_connecting(self, now);
     self->trouble = *modbus_link_trouble(self->link);
     link_health_refused(&self->health, now.mono_us, &self->chance);
 }
@@ -86,6 +87,7 @@ void modbus_on_refused(struct modbus_driver *self, struct now now)
 static void on_connected(struct modbus_driver *self, struct now now)
 {
     self->stats.connects++;
+    modbus_end_connecting(self, now);
     for (size_t i = 0; i < self->unit_count; i++) {
         struct unit *unit = &self->units[i];
         if (unit->missed_slots && unit->health.state != MODBUS_UNIT_DOWN)
@@ -213,6 +215,8 @@ void modbus_hear(struct modbus_driver *self, struct now now)
     enum modbus_event event = modbus_link_step(self->link, now.mono_us, &answer);
     bool side = side_read_hear(&self->side, event, &answer, self->link, now);
 
+    if (side && event != MODBUS_REPLY && event != MODBUS_EXCEPTION)
+        modbus_end_side(self, now);
     self->line_touched = event != MODBUS_NOTHING && event != MODBUS_REPLY &&
                          event != MODBUS_EXCEPTION && event != MODBUS_BAD_REPLY;
     if (side && event != MODBUS_LOST && event != MODBUS_GARBAGE) {

@@ -33,6 +33,7 @@ struct unit {
     bool full_told;            /* that it refuses more than is kept */
     int64_t latency_sum_us;    /* of replies since it was last reckoned, without the wire's time */
     unsigned latency_count;
+    bool away; /* left alone by the link: not picked until that is over */
     struct modbus_unit_stats stats;
 };
 
@@ -73,8 +74,15 @@ struct modbus_driver {
     int64_t probe_after_us; /* probes have had their share of the wire until then */
     int64_t turn_us;        /* when the turn began */
     int64_t free_us;        /* the line is not free before for what is next; NEVER: it is */
-    struct side_read side;  /* what a person asked for, beside the schedule */
-    int64_t side_us;        /* the line is not free for it before; NEVER: it waits for nothing */
+    int64_t silence_us;     /* since when it was waited for; NEVER: it is not */
+    size_t units_away;
+    int64_t back_us; /* when the first of them is back */
+    int64_t timeout_us;
+    struct side_read side; /* what a person asked for, beside the schedule */
+    int64_t side_pause_us; /* no person's read before: the last one was in vain */
+    int64_t connect_us;    /* when the last connecting began */
+    bool probe_broke;      /* the last probe cost the connection: the next one's time is its */
+    int64_t side_us;       /* the line is not free for it before; NEVER: it waits for nothing */
     struct link_health health;
     bool trial_over; /* of some unit */
 
@@ -145,6 +153,12 @@ void modbus_send_read(struct modbus_driver *self, struct now now);
 
 /* The turn of the entry that was asked is over. */
 void modbus_end_turn(struct modbus_driver *self, struct now now);
+
+/* A connection came, or was refused. */
+void modbus_end_connecting(struct modbus_driver *self, struct now now);
+
+/* A person's read was in vain. */
+void modbus_end_side(struct modbus_driver *self, struct now now);
 
 /* When the next step is needed if nothing comes. */
 int64_t modbus_next_due(const struct modbus_driver *self);

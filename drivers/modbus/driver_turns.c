@@ -4,7 +4,7 @@
 #define PATIENCE_US (10 * (int64_t)US_PER_S)
 
 /* A probe that took so long is followed by so many times that without one: probes have at most a
- * tenth of the wire. */
+ * tenth of the wire. A person's reads in vain likewise. */
 #define PROBE_PAUSES 9
 
 /* ---- probes ---- */
@@ -17,9 +17,11 @@ static size_t next_probe(const struct modbus_driver *self, int64_t *ret_us)
     *ret_us = NEVER;
     for (size_t i = 0; self->units_down > 0 && i < self->unit_count; i++) {
         const struct unit_health *health = &self->units[i].health;
-        if (health->state == MODBUS_UNIT_DOWN && health->probe_us < *ret_us) {
+        int64_t quiet_us = modbus_link_quiet(self->link, self->units[i].reads.id);
+        int64_t at_us = health->probe_us > quiet_us ? health->probe_us : quiet_us;
+        if (health->state == MODBUS_UNIT_DOWN && at_us < *ret_us) {
             next = i;
-            *ret_us = health->probe_us;
+            *ret_us = at_us;
         }
     }
     if (next < self->unit_count && *ret_us < self->probe_after_us)
@@ -105,6 +107,44 @@ static size_t next_entry(const struct modbus_driver *self, int64_t now_us, bool 
     return *ret_probe ? probe_entry(self, unit) : entry;
 }
 
+/* Units that need not be left alone any longer are back. */
+static void bring_back(struct modbus_driver *self, int64_t now_us)
+{
+    self->back_us = NEVER;
+    for (size_t i = 0; self->units_away > 0 && i < self->unit_count; i++) {
+        struct unit *unit = &self->units[i];
+        int64_t quiet_us = modbus_link_quiet(self->link, unit->reads.id);
+        if (unit->away && quiet_us <= now_us) {
+            unit->away = false;
+            self->units_away--;
+            poll_schedule_put_away(self->schedule, i, false);
+        } else if (unit->away && quiet_us < self->back_us) {
+            self->back_us = quiet_us;
+        }
+    }
+}
+
+/* As next_entry, of the units that the link does not leave alone: the others are put away, and
+ * nobody waits behind them. */
+static size_t next_entry_of_free(struct modbus_driver *self, int64_t now_us, bool *ret_probe)
+{
+    size_t entry;
+
+    bring_back(self, now_us);
+    while ((entry = next_entry(self, now_us, ret_probe)) != SCHEDULE_NONE) {
+        size_t index = self->polls[entry].unit;
+        int64_t quiet_us = modbus_link_quiet(self->link, self->units[index].reads.id);
+        if (quiet_us <= now_us)
+            break;
+        self->units[index].away = true;
+        self->units_away++;
+        poll_schedule_put_away(self->schedule, index, true);
+        if (quiet_us < self->back_us)
+            self->back_us = quiet_us;
+    }
+    return entry;
+}
+
 /* How late the poll begins, when it is its first try. */
 static void note_lateness(struct modbus_driver *self, size_t entry, int64_t now_us)
 {
@@ -136,20 +176,29 @@ static void ask(struct modbus_driver *self, size_t entry, bool probe, struct now
         modbus_send_read(self, now);
 }
 
-/* Must it wait, for silence on the line or for a unit whose late words may still come? */
+/* Must it wait for silence on the line? A line that babbles is not waited for beyond the timeout:
+ * the link sends in the end. */
 static bool waits_for_line(struct modbus_driver *self, size_t entry, int64_t now_us)
 {
     const struct unit *unit = &self->units[self->polls[entry].unit];
     int64_t free_us = modbus_link_free(self->link, unit->reads.id);
 
-    self->free_us = free_us > now_us ? free_us : NEVER;
-    return free_us > now_us;
+    if (free_us > now_us && self->silence_us == NEVER)
+        self->silence_us = now_us;
+    if (free_us <= now_us || now_us >= self->silence_us + self->timeout_us) {
+        self->silence_us = NEVER;
+        return false;
+    }
+    self->free_us = free_us;
+    return true;
 }
 
 /* What a person asked for goes first, once the line is free for it. */
 static bool ask_side(struct modbus_driver *self, struct now now)
 {
     self->side_us = modbus_link_free(self->link, self->side.outcome.request.unit);
+    if (self->side_us < self->side_pause_us)
+        self->side_us = self->side_pause_us;
     if (self->side_us > now.mono_us)
         return false;
     self->side_us = NEVER;
@@ -177,7 +226,7 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
     bool side = self->side.state == SIDE_READ_WANTED;
     if (side && state == MODBUS_LINK_READY && ask_side(self, now))
         return true;
-    entry = next_entry(self, now.mono_us, &probe);
+    entry = next_entry_of_free(self, now.mono_us, &probe);
     bool connects = modbus_in_trouble(self) || (side && state == MODBUS_LINK_CLOSED);
     if (entry == SCHEDULE_NONE && !connects)
         return false;
@@ -188,6 +237,7 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
         return true;
     }
     self->line_touched = true;
+    self->connect_us = now.mono_us;
     if (modbus_link_connect(self->link, now.mono_us) != 0)
         modbus_on_refused(self, now);
     return true;
@@ -196,8 +246,22 @@ bool modbus_begin_turn(struct modbus_driver *self, struct now now)
 void modbus_end_turn(struct modbus_driver *self, struct now now)
 {
     self->asked = SCHEDULE_NONE;
-    if (self->asked_as_probe)
-        self->probe_after_us = now.mono_us + PROBE_PAUSES * (now.mono_us - self->turn_us);
+    if (!self->asked_as_probe)
+        return;
+    self->probe_after_us = now.mono_us + PROBE_PAUSES * (now.mono_us - self->turn_us);
+    self->probe_broke = modbus_link_state(self->link) == MODBUS_LINK_CLOSED;
+}
+
+void modbus_end_connecting(struct modbus_driver *self, struct now now)
+{
+    if (self->probe_broke)
+        self->probe_after_us += (PROBE_PAUSES + 1) * (now.mono_us - self->connect_us);
+    self->probe_broke = false;
+}
+
+void modbus_end_side(struct modbus_driver *self, struct now now)
+{
+    self->side_pause_us = now.mono_us + PROBE_PAUSES * (now.mono_us - self->side.sent_us);
 }
 
 /* While the link is busy only those need a step that are down: they get bad samples meanwhile. */
@@ -217,6 +281,8 @@ int64_t modbus_next_due(const struct modbus_driver *self)
         other_us = self->free_us;
     else
         (void)next_probe(self, &other_us);
+    if (!busy && !modbus_in_trouble(self) && self->back_us < other_us)
+        other_us = self->back_us;
     if (!busy && self->side_us < other_us)
         other_us = self->side_us;
     return due_us < other_us ? due_us : other_us;

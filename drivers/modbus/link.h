@@ -9,9 +9,10 @@
  *
  * After a timeout the reply may still come, and must not be taken for another's. TCP closes, so
  * that it comes to nobody. RTU cannot tell two replies of one unit apart: so the line goes on with
- * the others, and the unit that did not answer is left alone for longer than it was ever late. A
- * request that comes too early for its unit, or for the silence between frames, is held until
- * then: it is waiting, and has not been sent.
+ * the others, the unit that did not answer is left alone for longer than it was late of late, and
+ * what may answer an older request is not believed (ghosts.h). A request that comes too early for
+ * its unit, or for the silence between frames, is held until then: it is waiting, and has not been
+ * sent.
  */
 #ifndef DRIVERS_MODBUS_LINK_H
 #define DRIVERS_MODBUS_LINK_H
@@ -85,6 +86,9 @@ MUST_CHECK int modbus_link_send(struct modbus_link *link, const struct modbus_re
 
 /* When a request to that unit would leave at once; the past, mostly. Better ask another before. */
 int64_t modbus_link_free(const struct modbus_link *link, uint8_t unit);
+
+/* Until when that unit is left alone, because it may still say what it was asked before. */
+int64_t modbus_link_quiet(const struct modbus_link *link, uint8_t unit);
 
 /* Looks what has come, or has not. */
 enum modbus_event modbus_link_step(struct modbus_link *link, int64_t now_us,

@@ -154,6 +154,8 @@ int modbus_driver_open(const struct modbus_link_options *options, driver_sink *s
     self->chance = options->seed;
     self->phase = options->phase;
     self->asked = SCHEDULE_NONE;
+    self->timeout_us = options->timeout_ms * US_PER_MS;
+    self->silence_us = self->back_us = NEVER;
     self->due_us = now.mono_us;
     self->unit_count = options->unit_count;
     for (size_t i = 0; i < options->unit_count && err == 0; i++)

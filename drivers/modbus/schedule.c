@@ -42,6 +42,7 @@ struct heap {
 struct group {
     size_t ready; /* entries */
     bool held_back;
+    bool away;
 };
 
 struct poll_schedule {
@@ -317,9 +318,10 @@ size_t poll_schedule_take(struct poll_schedule *schedule, int64_t now_us)
     return entry;
 }
 
-static bool held_back(const struct poll_schedule *schedule, size_t entry)
+static bool is_of(const struct poll_schedule *schedule, size_t entry, bool of_held_back)
 {
-    return schedule->groups[schedule->entries[entry].group].held_back;
+    const struct group *group = &schedule->groups[schedule->entries[entry].group];
+    return !group->away && group->held_back == of_held_back;
 }
 
 /* The first of its kind at or below this place of the heap. Only entries of the other kind are
@@ -330,7 +332,7 @@ static size_t pick_below(const struct poll_schedule *schedule, size_t place, boo
 
     if (place >= schedule->ready.count)
         return SCHEDULE_NONE;
-    if (held_back(schedule, schedule->ready.entries[place]) == of_held_back)
+    if (is_of(schedule, schedule->ready.entries[place], of_held_back))
         return schedule->ready.entries[place];
     left = pick_below(schedule, 2 * place + 1, of_held_back);
     right = pick_below(schedule, 2 * place + 2, of_held_back);
@@ -353,6 +355,11 @@ void poll_schedule_hold_back(struct poll_schedule *schedule, size_t group, bool 
     schedule->held_back += back && !at->held_back ? 1 : 0;
     schedule->held_back -= !back && at->held_back ? 1 : 0;
     at->held_back = back;
+}
+
+void poll_schedule_put_away(struct poll_schedule *schedule, size_t group, bool away)
+{
+    schedule->groups[group].away = away;
 }
 
 size_t poll_schedule_ready_of(const struct poll_schedule *schedule, size_t group)

@@ -67,11 +67,14 @@ int64_t poll_schedule_next_due(const struct poll_schedule *schedule);
 size_t poll_schedule_take(struct poll_schedule *schedule, int64_t now_us);
 
 /* The ready entry to serve first, or SCHEDULE_NONE: of the groups that are held back, or of the
- * others. It stays ready until it is done. */
+ * others, but of none that is put away. It stays ready until it is done. */
 size_t poll_schedule_pick(const struct poll_schedule *schedule, bool of_held_back);
 
 /* Holds a group back, or no longer: whoever failed is to come behind the others. */
 void poll_schedule_hold_back(struct poll_schedule *schedule, size_t group, bool back);
+
+/* Puts a group away, or back: none of its entries is picked meanwhile. */
+void poll_schedule_put_away(struct poll_schedule *schedule, size_t group, bool away);
 
 /* One ready entry of the group (SCHEDULE_NONE: of any), or SCHEDULE_NONE: for settling them all. */
 size_t poll_schedule_ready_of(const struct poll_schedule *schedule, size_t group);

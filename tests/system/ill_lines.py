@@ -66,13 +66,14 @@ def check_no_wrong_number(centre, lines, number):
 
 
 def haunt(place, seconds):
-    """Replies that are late by the timeout and 200 ms: libmodbus' own reads would be off by one from then on."""
+    """Replies that are late by one to twelve timeouts: libmodbus' own reads would be off by one from then on."""
     lines = open_lines(place)
     chance = random.Random(20260105)
     links = ""
     for kind, line in lines.items():
         for number, share in ((1, 0), (2, 0.2), (3, 0.4)):
-            line.manners[number] = ill_slaves.late_by((TIMEOUT_MS + 200) / 1000, share, chance)
+            line.manners[number] = ill_slaves.late_by(
+                lambda: (TIMEOUT_MS * chance.uniform(1, 12) + 200) / 1000, share, chance)
         links += link(kind, line.url(), *(unit(n, f"{kind}-{n}", "ill.csv", "200ms", place.folder) for n in (1, 2, 3)))
     centre = edge_of(place, links)
     until = harness.now_ms() + 1000 * seconds
@@ -84,6 +85,6 @@ def haunt(place, seconds):
     for kind, line in lines.items():
         # A reading is bad only when its unit does not answer twice, so that a short haunting may leave none.
         causes = {s[4] for s in centre.samples("e1") if s[0].startswith(f"s.{kind}-") and s[3] == "bad"}
-        assert causes <= {"comm_timeout", "link_down"}, f"{kind}: {causes}"
+        assert causes <= {"comm_timeout", "link_down", "bad_response"}, f"{kind}: {causes}"
         assert line.delayed, f"{kind} was never haunted"
     assert check_no_wrong_number(centre, lines, lambda kind, who: int(who)) > 10 * seconds

@@ -133,9 +133,15 @@ def garbage(_framing, _head, _pdu, _reply):
     return [(0, b"HTTP/1.1 400 Bad Request\r\n\r\n")]
 
 
-def late_by(seconds, chance, random):
+def late_by(lateness, chance, random):
+    """Some replies come so many seconds late (drawn anew each time), but in the order they were asked for."""
+    last = 0
+
     def late(framing, head, _pdu, reply):
-        return [(seconds if random.random() < chance else 0, framing.seal(head, reply))]
+        nonlocal last
+        now = time.monotonic()
+        last = max(last + 0.002, now + (lateness() if random.random() < chance else 0))
+        return [(last - now, framing.seal(head, reply))]
     return late
 
 

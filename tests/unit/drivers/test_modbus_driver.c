@@ -367,6 +367,28 @@ static void probes_have_at_most_a_tenth_of_the_link(void **state)
     rig_end();
 }
 
+/* Each probe in vain costs the connection, which is far away. */
+static void a_probe_pays_for_the_connection_it_cost(void **state)
+{
+    const int64_t far = 450 * MS;
+
+    (void)state;
+    rig_begin("a,3,10,uint16,AB\n");
+    for (int unit = 1; unit <= 7; unit++)
+        rig.manners[unit] = IS_SILENT;
+    rig.connecting = far;
+    rig_open(8, 1000);
+    rig_run(20 * S);
+    size_t before = rig.seen;
+    int64_t spent_us = 0;
+    rig_run(40 * S);
+    for (; before < rig.seen; before++)
+        spent_us += rig.requests[before].unit <= 7 ? TIMEOUT + far : 0;
+    assert_true(spent_us >= 40 * S / 20);
+    assert_true(spent_us <= 40 * S / 10 + TIMEOUT + far);
+    rig_end();
+}
+
 static void several_that_die_at_once_cost_a_timeout_each_and_then_one_at_a_time(void **state)
 {
     int64_t last_us;
@@ -617,6 +639,7 @@ int main(void)
         cmocka_unit_test(who_hangs_up_on_one_unit_does_not_lose_the_others),
         cmocka_unit_test(a_connection_that_ends_between_polls_costs_nothing),
         cmocka_unit_test(a_busy_link_still_probes_who_is_down),
+        cmocka_unit_test(a_probe_pays_for_the_connection_it_cost),
         cmocka_unit_test(probes_have_at_most_a_tenth_of_the_link),
         cmocka_unit_test(several_that_die_at_once_cost_a_timeout_each_and_then_one_at_a_time),
         cmocka_unit_test(a_unit_recovers_when_all_of_it_was_read),

@@ -39,6 +39,10 @@ struct bench {
 static const struct modbus_request two = {.unit = 7, .function = 3, .start = 16, .count = 2};
 static const char two_asked[] = "070300100002c5a8";
 
+/* The first of them alone: a fence before both. */
+static const struct modbus_request one = {.unit = 7, .function = 3, .start = 16, .count = 1};
+static const char one_asked[] = "07030010000185a9";
+
 static void wait_for(int fd, short events)
 {
     struct pollfd wait = {.fd = fd, .events = events};
@@ -304,6 +308,148 @@ static void how_late_a_unit_can_be_is_remembered(void **state)
     end(&bench);
 }
 
+/* After a timeout a shorter read goes first: its reply can be no older one. */
+static void a_fence_goes_before_what_might_be_answered_by_a_ghost(void **state)
+{
+    struct modbus_request next = two;
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    next.start = 32;
+    ask(&bench, &two, two_asked);
+    bench.now_us += TIMEOUT_US;
+    assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+    bench.now_us = modbus_link_free(bench.link, 7);
+    ask(&bench, &next, "07030020000185a6");
+    /* The ghost comes even now, long after the quiet: it stands before the fence's reply. */
+    assert_int_equal(serve_sealed(&bench, "0703040bad0bad"), MODBUS_NOTHING);
+    assert_int_equal(serve_sealed(&bench, "0703020020"), MODBUS_NOTHING);
+    assert_int_equal(counts(&bench).late, 1);
+    arrived(&bench, "070300200002c5a7");
+    assert_int_equal(serve_sealed(&bench, "07030400200021"), MODBUS_REPLY);
+    check_data(&bench, "00200021");
+    ask(&bench, &two, two_asked);
+    end(&bench);
+}
+
+/* One register has no shorter read: of two frames the second is believed. */
+static void the_first_of_two_frames_is_the_ghost(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    ask(&bench, &one, one_asked);
+    bench.now_us += TIMEOUT_US;
+    assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+    bench.now_us = modbus_link_free(bench.link, 7);
+    ask(&bench, &one, one_asked);
+    assert_int_equal(serve_sealed(&bench, "0703020bad"), MODBUS_NOTHING);
+    assert_int_equal(counts(&bench).late, 0);
+    assert_int_equal(serve_sealed(&bench, "0703021111"), MODBUS_REPLY);
+    check_data(&bench, "1111");
+    assert_int_equal(counts(&bench).late, 1);
+    end(&bench);
+}
+
+/* And of one frame nothing is believed, be it data or an exception. If nothing comes behind it for
+ * long enough, the next one is. */
+static void a_frame_that_may_be_a_ghost_is_a_bad_reply(void **state)
+{
+    static const char *const frames[] = {"0703020bad", "078302"};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bench bench;
+        begin(&bench);
+        ask(&bench, &one, one_asked);
+        bench.now_us += TIMEOUT_US;
+        assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+        bench.now_us = modbus_link_free(bench.link, 7);
+        ask(&bench, &one, one_asked);
+        assert_int_equal(serve_sealed(&bench, frames[i]), MODBUS_NOTHING);
+        bench.now_us += TIMEOUT_US;
+        assert_int_equal(step(&bench), MODBUS_BAD_REPLY);
+        assert_string_equal(modbus_link_trouble(bench.link)->text,
+                            "unit 7 answered function 3 at 16, or what it was asked before");
+        assert_true(modbus_link_free(bench.link, 7) >= bench.now_us + 5000 * MS);
+        bench.now_us = modbus_link_free(bench.link, 7);
+        ask(&bench, &one, one_asked);
+        assert_int_equal(serve_sealed(&bench, "0703021111"), MODBUS_REPLY);
+        check_data(&bench, "1111");
+        end(&bench);
+    }
+}
+
+/* A frame as the last one, for another place: it waits whether another comes behind it. */
+static void a_reply_said_twice_is_passed_over_for_the_next(void **state)
+{
+    struct modbus_request other = one;
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    other.start = 32;
+    ask(&bench, &one, one_asked);
+    assert_int_equal(serve_sealed(&bench, "0703021111"), MODBUS_REPLY);
+    ask(&bench, &other, "07030020000185a6");
+    bench.now_us += 30 * MS;
+    assert_int_equal(serve_sealed(&bench, "0703021111"), MODBUS_NOTHING);
+    bench.now_us += 10 * MS;
+    assert_int_equal(serve_sealed(&bench, "0703022222"), MODBUS_REPLY);
+    check_data(&bench, "2222");
+    /* From now on such a read waits until the second copy would have come. */
+    assert_int_equal(modbus_link_send(bench.link, &one, bench.now_us), 0);
+    nothing_arrived(&bench);
+    assert_int_equal(modbus_link_due(bench.link), bench.now_us + 80 * MS);
+    end(&bench);
+}
+
+static void two_places_may_hold_the_same(void **state)
+{
+    struct modbus_request other = one;
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    other.start = 32;
+    ask(&bench, &one, one_asked);
+    assert_int_equal(serve_sealed(&bench, "0703020000"), MODBUS_REPLY);
+    ask(&bench, &other, "07030020000185a6");
+    bench.now_us += 30 * MS;
+    assert_int_equal(serve_sealed(&bench, "0703020000"), MODBUS_NOTHING);
+    assert_int_equal(modbus_link_due(bench.link), bench.now_us + 70 * MS);
+    bench.now_us = modbus_link_due(bench.link);
+    assert_int_equal(step(&bench), MODBUS_REPLY);
+    check_data(&bench, "0000");
+    end(&bench);
+}
+
+/* And forgotten by halves, where hundreds of replies come in time. */
+static void a_unit_that_is_prompt_again_is_waited_for_less(void **state)
+{
+    struct bench bench;
+
+    (void)state;
+    begin(&bench);
+    ask(&bench, &two, two_asked);
+    bench.now_us += TIMEOUT_US;
+    assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+    bench.now_us += 3500 * MS;
+    assert_int_equal(serve_sealed(&bench, "0703040bad0bad"), MODBUS_NOTHING);
+    bench.now_us += 4000 * MS;
+    for (int i = 0; i < 200; i++) {
+        ask(&bench, &two, two_asked);
+        assert_int_equal(serve_sealed(&bench, "07030411112222"), MODBUS_REPLY);
+    }
+    ask(&bench, &two, two_asked);
+    bench.now_us += TIMEOUT_US;
+    assert_int_equal(step(&bench), MODBUS_TIMEOUT);
+    assert_int_equal(modbus_link_free(bench.link, 7), bench.now_us + 4000 * MS);
+    end(&bench);
+}
+
 static void what_does_not_fit_is_passed_over_and_then_bad(void **state)
 {
     struct bench bench;
@@ -322,7 +468,7 @@ static void what_does_not_fit_is_passed_over_and_then_bad(void **state)
     assert_int_equal(counts(&bench).misfits, 2);
     /* And the next time it is only silent: that is a timeout again. */
     bench.now_us += 2000 * MS;
-    ask(&bench, &two, two_asked);
+    ask(&bench, &two, one_asked);
     bench.now_us += TIMEOUT_US;
     assert_int_equal(step(&bench), MODBUS_TIMEOUT);
     end(&bench);
@@ -432,7 +578,7 @@ static void a_line_without_a_byte_is_opened_anew(void **state)
     for (int i = 0; i < 8; i++) {
         assert_int_equal(modbus_link_state(bench.link), MODBUS_LINK_READY);
         bench.now_us += 10000 * MS;
-        ask(&bench, &two, two_asked);
+        ask(&bench, &one, one_asked);
         bench.now_us += TIMEOUT_US;
         assert_int_equal(step(&bench), MODBUS_TIMEOUT);
     }
@@ -665,6 +811,27 @@ static void a_dtu_is_waited_for_told_and_then_read(void **state)
     end_dtu(&exchange);
 }
 
+/* Its units may be switched off for the night; the call is not ours to make again. */
+static void a_dtu_is_not_hung_up_for_silence(void **state)
+{
+    struct exchange exchange;
+    struct bench *bench = &exchange.bench;
+
+    (void)state;
+    begin_dtu(&exchange);
+    bench->far = call(&exchange);
+    assert_int_equal(modbus_link_connect(bench->link, bench->now_us), 0);
+    assert_int_equal(step(bench), MODBUS_CONNECTED);
+    for (int i = 0; i < 20; i++) {
+        bench->now_us += 10000 * MS;
+        assert_int_equal(modbus_link_send(bench->link, &one, bench->now_us), 0);
+        bench->now_us = modbus_link_due(bench->link);
+        assert_int_equal(step(bench), MODBUS_TIMEOUT);
+        assert_int_equal(modbus_link_state(bench->link), MODBUS_LINK_READY);
+    }
+    end_dtu(&exchange);
+}
+
 static void a_dtu_that_calls_anew_is_read_over_its_new_call(void **state)
 {
     struct exchange exchange;
@@ -697,6 +864,12 @@ int main(void)
         cmocka_unit_test(who_did_not_answer_is_left_alone_and_others_are_not),
         cmocka_unit_test(a_late_reply_is_nobodys),
         cmocka_unit_test(how_late_a_unit_can_be_is_remembered),
+        cmocka_unit_test(a_fence_goes_before_what_might_be_answered_by_a_ghost),
+        cmocka_unit_test(the_first_of_two_frames_is_the_ghost),
+        cmocka_unit_test(a_frame_that_may_be_a_ghost_is_a_bad_reply),
+        cmocka_unit_test(a_reply_said_twice_is_passed_over_for_the_next),
+        cmocka_unit_test(two_places_may_hold_the_same),
+        cmocka_unit_test(a_unit_that_is_prompt_again_is_waited_for_less),
         cmocka_unit_test(what_does_not_fit_is_passed_over_and_then_bad),
         cmocka_unit_test(what_comes_unasked_is_counted_and_goes),
         cmocka_unit_test(a_babbling_line_neither_grows_nor_hides_the_reply),
@@ -712,6 +885,7 @@ int main(void)
         cmocka_unit_test(what_is_no_serial_port_is_told),
         cmocka_unit_test(a_driver_without_rs485_is_told),
         cmocka_unit_test(a_dtu_is_waited_for_told_and_then_read),
+        cmocka_unit_test(a_dtu_is_not_hung_up_for_silence),
         cmocka_unit_test(a_dtu_that_calls_anew_is_read_over_its_new_call),
     };
 

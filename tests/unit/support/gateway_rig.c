@@ -266,6 +266,7 @@ static bool serve(void)
 static void connected(int fd)
 {
     rig_wait_for(fd, POLLOUT);
+    rig_advance(rig.connecting);
     rig_step();
     if (rig.listener >= 0) {
         rig_wait_for(rig.listener, POLLIN);

@@ -42,6 +42,7 @@ struct rig {
     uint16_t hole;       /* reads over this address are refused with exception 2 (0: none) */
     uint16_t hole_every; /* so are those over a multiple of it (0: none) */
     uint16_t silent_at;  /* reads of this address are passed over (0: none) */
+    int64_t connecting;  /* what a connection takes */
     int64_t latency;
     int64_t wall_step_ms; /* by which the wall clock was stepped */
     struct wire wire;     /* for rig_open, as the next four */
