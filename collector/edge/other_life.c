@@ -19,8 +19,13 @@ int other_life_find(const struct journal *journal, int stream, const struct rece
 {
     struct journal_frame frame;
     struct interval gap;
-    if (from->tip < journal_first(journal, stream))
+    /* Where ours is gone and cannot be compared: a run that the centre has not vouched for has sent
+     * nothing, so what the centre has beyond what is certain is not ours. */
+    bool beyond_trust = from->tip > journal_trusted(journal, stream);
+    if (from->tip < journal_first(journal, stream)) {
+        *ret_other = *ret_other || beyond_trust;
         return 0;
+    }
     if (!journal_spans(journal, stream, from->tip)) {
         *ret_other = *ret_other || !intervals_contain(received, from->tip);
         return 0;
@@ -29,6 +34,8 @@ int other_life_find(const struct journal *journal, int stream, const struct rece
     int err = journal_reader_next(reader, &frame, &gap);
     if (!err && frame.seq == from->tip)
         *ret_other = *ret_other || crc32c(0, frame.payload, frame.len) != from->tip_sum;
+    else if (!err || err == ERR_GAP)
+        *ret_other = *ret_other || beyond_trust;
     return err == ERR_GAP ? 0 : err;
 }
 

@@ -537,6 +537,7 @@ int recorder_flush(struct recorder *recorder, struct now now, struct message *me
 int recorder_new_epoch(struct recorder *recorder, struct now now, struct message *message)
 {
     static const struct journal_report nothing = {0};
+    journal_make_way(recorder->options.journal);
     int err = recorder_flush(recorder, now, message);
     if (!err)
         err = settle_old_epoch(recorder, now, message);

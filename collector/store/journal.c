@@ -224,6 +224,8 @@ static struct journal *journal_alloc(const struct journal_options *options)
     journal_meta_init(&journal->meta);
     journal_meta_init(&journal->old);
     intervals_init(&journal->kept, JOURNAL_MAX_KEPT);
+    for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++)
+        intervals_init(&journal->old_handed[s], JOURNAL_MAX_HANDED);
     buffer_init(&journal->slot, META_SLOT_BYTES);
     buffer_init(&journal->state, SEGMENT_MAX_STATE);
     for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++) {
@@ -255,6 +257,8 @@ static void journal_free(struct journal *journal)
     journal_meta_release(&journal->meta);
     journal_meta_release(&journal->old);
     intervals_release(&journal->kept);
+    for (size_t s = 0; s < JOURNAL_MAX_STREAMS; s++)
+        intervals_release(&journal->old_handed[s]);
     buffer_release(&journal->slot);
     buffer_release(&journal->state);
     free(journal->retired);

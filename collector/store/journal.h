@@ -203,6 +203,11 @@ void journal_vouch(struct journal *journal);
 /* Up to which sequence that is certain. Any thread. */
 uint64_t journal_trusted(const struct journal *journal, int stream);
 
+/* The epoch is about to end: what waits for a full journal may pass its limit, by a segment of each
+ * stream at most, until the new one has begun. Else losses that only the new epoch lets go would
+ * keep it from beginning. */
+void journal_make_way(struct journal *journal);
+
 /* Begins a new epoch: sequences start at 1 again, nothing is received. What the old one has and the
  * receiver has not is owed from now on, over restarts, and its segments stay, until journal_inherit
  * has come to its end. Readers must be opened anew. ERR_CONFLICT while another epoch is owed. */

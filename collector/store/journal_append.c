@@ -259,8 +259,8 @@ static int commit_stream(struct journal *journal, struct journal_stream *stream)
     while (stream->pending.len) {
         struct journal_frame last;
         size_t len = fitting(stream, &last);
-        int err =
-            len ? write_frames(journal, stream, len) : begin_segment(journal, stream, failures > 0);
+        int err = len ? write_frames(journal, stream, len)
+                      : begin_segment(journal, stream, failures > 0 || journal->ending);
         if (!err && len)
             publish(journal, stream, len, &last);
         if (err && len)

@@ -121,7 +121,8 @@ static bool is_owed(const struct journal *journal, int stream, uint64_t seq)
 {
     const struct journal_marks *marks = &journal->old.streams[stream];
     return seq >= marks->front && !intervals_contain(&marks->received, seq) &&
-           !intervals_contain(&marks->settled, seq);
+           !intervals_contain(&marks->settled, seq) &&
+           !intervals_contain(&journal->old_handed[stream], seq);
 }
 
 /* The sequences of the file from the first that is owed to the last; first > last: none. */
@@ -377,10 +378,18 @@ static int begin_epoch(struct journal *journal, struct journal_meta *fresh)
     }
     journal_take_epoch_text(journal, text);
     journal->owes_old = journal->heir_looked = true;
+    journal->ending = false;
     journal->run_serial = journal->meta.next_serial;
     intervals_clear(&journal->kept);
+    for (size_t s = 0; s < journal->stream_count; s++)
+        intervals_clear(&journal->old_handed[s]);
     begin_streams(journal);
     return 0;
+}
+
+void journal_make_way(struct journal *journal)
+{
+    journal->ending = true;
 }
 
 int journal_new_epoch(struct journal *journal, struct message *message)
@@ -469,6 +478,8 @@ static int took(struct inheritance *all, int stream, uint64_t first, uint64_t la
 {
     int err = intervals_add(&all->streams[stream].taken, first, last);
     all->journal->old_taken[stream] = last;
+    if (!err)
+        err = intervals_add(&all->journal->old_handed[stream], first, last);
     all->unsafe++;
     return err || all->unsafe < SAFE_EVERY ? err : make_safe(all);
 }

@@ -21,6 +21,7 @@
 
 #define JOURNAL_MAX_SUBSCRIBERS 8
 #define JOURNAL_MAX_FOUND       256
+#define JOURNAL_MAX_HANDED      100000 /* ranges of an old stream */
 #define JOURNAL_MAX_PENDING     ((size_t)8 * 1024 * 1024)
 #define JOURNAL_SPARE           "spare.tmp"
 
@@ -107,10 +108,14 @@ struct journal {
 
     struct journal_meta meta;
     struct meta_file meta_file;
-    struct journal_meta old;                 /* of the epoch that ended … */
-    bool owes_old;                           /* … while its records are not yet in this one */
-    unsigned old_tries;                      /* that ended with a disk that did not read */
-    bool heir_looked;                        /* what of them is in this one is known */
+    struct journal_meta old; /* of the epoch that ended … */
+    bool ending;             /* the present epoch is about to end: what waits finds room */
+    bool owes_old;           /* … while its records are not yet in this one */
+    unsigned old_tries;      /* that ended with a disk that did not read */
+    bool heir_looked;        /* what of them is in this one is known */
+    /* What this process has handed over of it: not again, whether it is durable, waits for a disk,
+     * or had to go for want of room and was told as lost. */
+    struct intervals old_handed[JOURNAL_MAX_STREAMS];
     uint64_t old_taken[JOURNAL_MAX_STREAMS]; /* the last taken over, perhaps not durable; 0: none */
     struct meta_file old_file;
     struct buffer slot;
