@@ -8,7 +8,7 @@ from harness import now_ms, topic
 
 CAUSES = ["none", "comm_timeout", "modbus_exception", "bad_response", "link_down", "out_of_range", "sensor_fault",
           "not_a_number", "flat_line", "substituted", "maintenance", "calibration", "clock",
-          "rate_of_change", "cross_check"]
+          "rollover", "meter_swap", "rate_of_change", "cross_check"]
 
 
 def crc32c(data):

@@ -61,7 +61,8 @@ static bool at_centre(const struct world *world, int index, const struct truth *
     const struct oracle_edge *edge = &world->oracle.edges[index];
     for (unsigned i = 0; i < truth->place_count; i++) {
         const struct place *place = &truth->places[i];
-        if (intervals_contain(&edge->have[place->epoch][place->stream], place->seq))
+        if (intervals_contain(&edge->have[place->epoch][place->stream], place->seq) ||
+            intervals_contain(&edge->lost[place->epoch][place->stream], place->seq))
             return true;
     }
     return false;
